@@ -171,7 +171,7 @@ def _end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _tail(stream, characters: int) -> str:  # noqa: ANN001
+def _tail(stream, characters: int) -> str:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 4 * characters))
     return stream.read().decode("utf-8", "replace")[-characters:]
