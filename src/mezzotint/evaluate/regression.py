@@ -1,0 +1,261 @@
+"""The same regression fitted on real and on synthetic rows, coefficient beside coefficient.
+
+An analyst who is given the synthetic table will fit a model and read its coefficients. This module
+fits one such model on both tables, logistic for a class and linear for a number, with identical
+terms, and compares estimates and 95 % intervals. The overlap of two intervals is the average share
+that their intersection takes of each (A. Karr et al., "A framework for evaluating the utility of
+data altered to protect confidentiality", The American Statistician 60, 2006).
+
+The synthetic intervals are the naive ones: they treat synthetic rows as if they had been observed,
+know nothing of the privacy noise, and are therefore too narrow.
+
+Terms are chosen on the real rows, and everything here is an exact function of private rows outside
+any differentially private mechanism: ``private=True``, not to be published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mezzotint.evaluate.downstream import is_classification
+from mezzotint.evaluate.linear import Term, fit, independent
+from mezzotint.evaluate.rows import Column, Rows
+
+MOST_ROWS = 200_000
+MOST_PREDICTORS = 8
+_LEVELS = 4
+_FEWEST_A_CELL = 5
+_FEWEST_ROWS = 20
+_REDUNDANT = 0.8
+_NEARLY_THE_TARGET = 0.95
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One term's estimate and 95 % interval on each table."""
+
+    term: str
+    real: float
+    real_low: float
+    real_high: float
+    synthetic: float
+    synthetic_low: float
+    synthetic_high: float
+
+    @property
+    def overlap(self) -> float:
+        """Karr's interval overlap: 1 for identical intervals, 0 for disjoint ones."""
+        shared = min(self.real_high, self.synthetic_high) - max(self.real_low, self.synthetic_low)
+        widths = (self.real_high - self.real_low, self.synthetic_high - self.synthetic_low)
+        if shared <= 0 or not all(widths):
+            return float(widths == (0.0, 0.0) and self.real == self.synthetic)
+        return float(np.mean([shared / width for width in widths]))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both tables give the same answer: up, down, or no clear effect."""
+        return _direction(self.real_low, self.real_high) == _direction(
+            self.synthetic_low, self.synthetic_high
+        )
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One regression on two tables.
+
+    Attributes:
+        target: the attribute explained.
+        outcome: what is modelled, in words.
+        family: "logistic" (coefficients are log odds ratios) or "linear".
+        real_rows: real rows fitted on.
+        synthetic_rows: synthetic rows fitted on.
+        coefficients: without the intercept; empty when no fit was possible, as ``notes`` explain.
+        notes: what a reader must know about this comparison.
+        private: computed on private data, hence not to be published.
+    """
+
+    target: str
+    outcome: str
+    family: str
+    real_rows: int
+    synthetic_rows: int
+    coefficients: tuple[Coefficient, ...]
+    notes: tuple[str, ...]
+    private: bool = True
+
+    @property
+    def mean_overlap(self) -> float:
+        """The mean interval overlap; NaN without coefficients."""
+        return float(np.mean([c.overlap for c in self.coefficients] or [np.nan]))
+
+    @property
+    def agreement(self) -> float:
+        """The share of coefficients on which both tables agree; NaN without coefficients."""
+        return float(np.mean([c.agrees for c in self.coefficients] or [np.nan]))
+
+
+def compare_regressions(
+    real: Rows,
+    synthetic: Rows,
+    target: str,
+    *,
+    predictors: Sequence[str] = (),
+    association: dict[str, float] | None = None,
+    redundancy: dict[tuple[str, str], float] | None = None,
+    random_state: int = 0,
+) -> Regression:
+    """Fit one regression on both tables.
+
+    Guarantee: none. Private: ``real``, and ``association`` where computed on it.
+
+    Args:
+        real: the real rows.
+        synthetic: the synthetic rows.
+        target: the attribute to explain; rows where it is missing are left out.
+        predictors: the attributes to explain it with. By default the eight most associated with
+            the target, without near copies of the target or of each other.
+        association: attribute -> association with the target, from the real rows.
+        redundancy: pair -> association, from the real rows.
+        random_state: seeds the draw of rows above ``MOST_ROWS``.
+    """
+    column = real.columns[target]
+    rng = np.random.default_rng(random_state)
+    logistic = is_classification(column)
+    tables = [t.where(t.known(target)).sample(MOST_ROWS, rng) for t in (real, synthetic)]
+    notes: list[str] = []
+    outcome, coefficients = f"the value of {target}", ()
+    if min(table.count for table in tables) < _FEWEST_ROWS:
+        notes.append(f"Too few rows for a regression: at least {_FEWEST_ROWS} are needed.")
+    else:
+        if logistic:
+            event = _event(tables[0], column)
+            outcome = f"{target} is {column.labels[event]}"
+            responses = [(t.codes[target] == event).astype(float) for t in tables]
+        else:
+            responses = [t.values[target] for t in tables]
+        names = list(predictors) or _choose(
+            real.columns, target, association or {}, redundancy or {}, notes
+        )
+        explained_by = [real.columns[name] for name in names]
+        coefficients = _coefficients(tables, responses, explained_by, notes, logistic=logistic)
+    return Regression(
+        target=target,
+        outcome=outcome,
+        family="logistic" if logistic else "linear",
+        real_rows=tables[0].count,
+        synthetic_rows=tables[1].count,
+        coefficients=coefficients,
+        notes=tuple(notes),
+    )
+
+
+def _coefficients(
+    tables: Sequence[Rows],
+    responses: Sequence[np.ndarray],
+    predictors: Sequence[Column],
+    notes: list[str],
+    *,
+    logistic: bool,
+) -> tuple[Coefficient, ...]:
+    if any(np.ptp(response) == 0 for response in responses):
+        notes.append("The outcome does not vary in one of the tables: there is nothing to explain.")
+        return ()
+    terms = _terms(tables, responses, predictors, logistic=logistic)
+    terms = independent(terms, tables, notes)
+    if not terms:
+        notes.append("No predictor varies enough in both tables.")
+        return ()
+    if any(len(response) < 3 * len(terms) for response in responses):
+        notes.append(f"Too few rows for a regression with {len(terms)} terms.")
+        return ()
+    fits = [fit(t, r, terms, logistic=logistic) for t, r in zip(tables, responses, strict=True)]
+    if fits[0] is None or fits[1] is None:
+        notes.append(
+            "The regression did not converge on one of the tables (a predictor separates the "
+            "outcome): its coefficients mean nothing and are not shown."
+        )
+        return ()
+    return tuple(
+        Coefficient(term.name, *map(float, a), *map(float, b))
+        for term, a, b in zip(terms, fits[0], fits[1], strict=True)
+    )
+
+
+def _direction(low: float, high: float) -> int:
+    return int(low > 0) - int(high < 0)
+
+
+def _event(table: Rows, column: Column) -> int:
+    """The class modelled: the second of two, else the commonest of several."""
+    if len(column.present) == 2:
+        return column.present[1]
+    return int(np.bincount(table.codes[column.name], minlength=1).argmax())
+
+
+def _choose(
+    columns: Mapping[str, Column],
+    target: str,
+    association: dict[str, float],
+    redundancy: dict[tuple[str, str], float],
+    notes: list[str],
+) -> list[str]:
+    def strength(name: str) -> float:
+        value = association.get(name, 0.0)
+        return 0.0 if np.isnan(value) else value
+
+    chosen: list[str] = []
+    for name in sorted((a for a in columns if a != target), key=strength, reverse=True):
+        if strength(name) > _NEARLY_THE_TARGET:
+            notes.append(f"{name} was left out: it all but determines {target}.")
+        elif all(redundancy.get((name, other), 0.0) <= _REDUNDANT for other in chosen):
+            chosen.append(name)
+    return [name for name in columns if name in chosen[:MOST_PREDICTORS]]
+
+
+def _terms(
+    tables: Sequence[Rows],
+    responses: Sequence[np.ndarray],
+    predictors: Sequence[Column],
+    *,
+    logistic: bool,
+) -> list[Term]:
+    """The design's columns, those only that both tables can estimate."""
+
+    def estimable(term: Term) -> bool:
+        for table, response in zip(tables, responses, strict=True):
+            x = term.column(table)
+            if term.codes or term.marks_missing:
+                counts = [x.sum(), len(x) - x.sum()]
+                if logistic:
+                    counts = [(x * response).sum(), (x * (1 - response)).sum(), counts[1]]
+                if min(counts) < _FEWEST_A_CELL:
+                    return False
+            elif np.ptp(x) == 0:
+                return False
+        return True
+
+    terms: list[Term] = []
+    for column in predictors:
+        if column.numeric:
+            known = tables[0].values[column.name]
+            known = known[~np.isnan(known)]
+            sd = float(known.std()) if len(known) else 0.0
+            if sd == 0:
+                continue
+            terms.append(Term(f"{column.name} (+1 sd)", column.name, (), float(known.mean()), sd))
+            terms.append(Term(f"{column.name}: missing", column.name, marks_missing=True))
+            continue
+        counts = np.bincount(tables[0].codes[column.name], minlength=len(column.labels))
+        order = [int(c) for c in np.argsort(-counts, kind="stable")]
+        reference = column.labels[order[0]]
+        terms += [
+            Term(f"{column.name}: {column.labels[c]} (vs {reference})", column.name, (c,))
+            for c in order[1 : _LEVELS + 1]
+        ]
+        if len(order) > _LEVELS + 1:
+            rest = tuple(order[_LEVELS + 1 :])
+            terms.append(Term(f"{column.name}: others (vs {reference})", column.name, rest))
+    return [term for term in terms if estimable(term)]
