@@ -106,7 +106,7 @@ def _zcdp_delta(rho: float, epsilon: float) -> float:
             low = alpha
         else:
             high = alpha
-    log_delta = (
-        (alpha - 1) * (alpha * rho - epsilon) + alpha * math.log1p(-1 / alpha)
-    ) - math.log(alpha - 1)
+    log_delta = ((alpha - 1) * (alpha * rho - epsilon) + alpha * math.log1p(-1 / alpha)) - math.log(
+        alpha - 1
+    )
     return min(math.exp(min(log_delta, 0.0)), 1.0)

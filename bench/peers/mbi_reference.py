@@ -108,9 +108,7 @@ def aim(job: Job, data: Dataset) -> Dataset:
 
         measurements.append(measure(data, clique, sigma))
         before = np.asarray(model.project(clique).datavector())
-        model = estimator.estimate(
-            domain, measurements, iters=AIM_ITERATIONS, warm_start=model
-        )
+        model = estimator.estimate(domain, measurements, iters=AIM_ITERATIONS, warm_start=model)
         after = np.asarray(model.project(clique).datavector())
         print(f"{rho_used / rho:.3f} of the budget, measured {clique}", flush=True)
         if np.abs(after - before).sum() <= bias * domain.size(clique):
