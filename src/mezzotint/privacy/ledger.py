@@ -1,109 +1,296 @@
-"""The ledger: every release is recorded before it happens."""
+"""The ledger: every release is recorded, durably, before it happens.
+
+1. Costs are integers of 10^-12 rho, rounded up.
+2. Check and row are one serialised transaction, on the disk before it returns.
+3. A sampler takes the committed row (`Spend`), never a number; a run with a request id commits
+   the row's noise key with it, so that a repetition gives the same bytes at no cost.
+4. No refund: what is recorded stays spent, whether or not it was drawn. A run reserves its
+   maximum first; a clean end gives back what was never recorded; a crashed run's reservation
+   stays booked until somebody settles it.
+5. Rows are chained by hash; the head can be kept elsewhere (`head`, `verify`).
+6. The budget belongs to the lineage of a data set, not to a name, a file or an account.
+
+A ledger that can repeat noise holds its keys: a file to be guarded like the data itself. Keys
+exist only for runs with a request id, and `forget` destroys them. Runs without one leave none.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
-from mezzotint.errors import BudgetError
+from mezzotint.errors import BudgetError, LedgerError, ParameterError
+from mezzotint.privacy import lineage, store
+from mezzotint.privacy.account import Account, RunRecord, show_down
 from mezzotint.privacy.accounting import Budget
-from mezzotint.privacy.checks import check_positive
-from mezzotint.privacy.releases import RHO_UNIT, Release, Spend
+from mezzotint.privacy.checks import check_delta
+from mezzotint.privacy.releases import Release, epsilon_of, request_id, units_within
+from mezzotint.privacy.run import Run, release_of
+from mezzotint.privacy.spend import Backend, Spend
+from mezzotint.privacy.store import Entry, Store
 
+__all__ = ["Account", "Backend", "Ledger", "Release", "Run", "RunRecord", "Spend", "request_id"]
 
-class Run:
-    """One mechanism's spending on one data set."""
-
-    def __init__(self, budget: Budget, mechanism: str, dataset: str, noise: str) -> None:
-        self.budget = budget
-        self.mechanism = mechanism
-        self.dataset = dataset
-        self._noise = noise
-        self._units = math.floor(Fraction(budget.rho) / Fraction(10) ** -12)
-        self._slack = min(100_000, self._units >> 10)
-        self._spent = 0
-        self._releases: list[Release] = []
-
-    @property
-    def private(self) -> bool:
-        """False if the noise was switched off or seeded for a test."""
-        return self._noise == "os"
-
-    @property
-    def total_rho(self) -> float:
-        """What a mechanism may plan with."""
-        return (self._units - self._slack) * RHO_UNIT
-
-    @property
-    def remaining_rho(self) -> float:
-        """What a mechanism may still plan with."""
-        return max(0, self._units - self._slack - self._spent) * RHO_UNIT
-
-    @property
-    def releases(self) -> tuple[Release, ...]:
-        """What was recorded so far."""
-        return tuple(self._releases)
-
-    def gaussian(self, about: str, sigma: float, l2_squared: int | None = None) -> Spend:
-        """Records discrete Gaussian noise of scale sigma; costs l2_squared / (2 sigma^2)."""
-        l2_squared = self.budget.unit.l2_squared if l2_squared is None else l2_squared
-        sigma = check_positive(sigma, "sigma", "the noise scale")
-        cost = Fraction(l2_squared) / (2 * Fraction(sigma) ** 2)
-        return self._record("gaussian", about, {"sigma": sigma, "l2_squared": l2_squared}, cost)
-
-    def exponential(self, about: str, epsilon: float, sensitivity: int) -> Spend:
-        """Records an exponential mechanism; costs epsilon^2 / 8 (bounded range)."""
-        epsilon = check_positive(epsilon, "epsilon", "the selection's epsilon")
-        parameters = {"epsilon": epsilon, "sensitivity": sensitivity}
-        return self._record("exponential", about, parameters, Fraction(epsilon) ** 2 / 8)
-
-    def _record(
-        self, kind: str, about: str, parameters: Mapping[str, float | int], cost: Fraction
-    ) -> Spend:
-        units = math.ceil(cost * 10**12)
-        if self._spent + units > self._units:
-            raise BudgetError(f"{about}: costs {units} of {self._units - self._spent} pico-rho")
-        self._spent += units
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        release = Release(len(self._releases), kind, about, parameters, units, now)
-        self._releases.append(release)
-        return Spend(release, self._noise)
-
-    def close(self) -> None:
-        """Ends the run."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
+InsecureNoise = Literal["off"] | int
 
 
 class Ledger:
-    """Hands out runs."""
+    """Grants budgets and keeps the record of every release.
 
-    def __init__(self, noise: str = "os") -> None:
-        self._noise = noise
+    `Ledger.open(path)` is durable and may be shared by many processes; `Ledger.memory()` lives
+    as long as the process.
+    """
+
+    def __init__(
+        self, store: Store, backend: Backend | str, insecure_noise: InsecureNoise | None
+    ) -> None:
+        self.store = store
+        self.backend = _backend(backend)
+        self.insecure_noise = insecure_noise
 
     @classmethod
-    def memory(cls, *, insecure_noise: str | int | None = None) -> Ledger:
-        """A ledger that lives as long as the process."""
-        return cls("os" if insecure_noise is None else str(insecure_noise))
+    def memory(
+        cls,
+        *,
+        backend: Backend | str = Backend.AUTO,
+        insecure_noise: InsecureNoise | None = None,
+    ) -> Ledger:
+        """A ledger that ends with the process.
+
+        Args:
+            backend: Which sampler draws.
+            insecure_noise: For tests only, and never private: "off" for no noise at all, an
+                integer for noise that it fixes. Every run, statement and report says so.
+        """
+        if (
+            insecure_noise is not None
+            and insecure_noise != "off"
+            and type(insecure_noise) is not int
+        ):
+            raise ParameterError(
+                f"insecure_noise = {insecure_noise!r} is unknown: give 'off' or an integer seed "
+                "in tests, and nothing at all anywhere else"
+            )
+        return cls(Store(None), backend, insecure_noise)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        backend: Backend | str = Backend.AUTO,
+    ) -> Ledger:
+        """The ledger in a file; its chain is verified first.
+
+        Args:
+            path: An SQLite file. It holds noise keys of repeatable runs: guard it like the data.
+            create: Whether a missing file is made.
+            read_only: For looking only; nothing can be spent.
+            backend: Which sampler draws.
+        """
+        file = Path(path).absolute()
+        if not file.exists():
+            if read_only or not create:
+                raise LedgerError(f"there is no ledger at {file}: check the path")
+            try:
+                store.create(file)
+            except (OSError, store.DatabaseError) as error:
+                raise LedgerError(
+                    f"ledger {file} cannot be created ({error}): "
+                    "name a folder that exists, can be written and has space; nothing was released"
+                ) from error
+        opened = cls(Store(file, read_only=read_only), backend, None)
+        opened.verify()
+        return opened
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None in memory."""
+        return self.store.path
+
+    @property
+    def head(self) -> str:
+        """The hash that stands for the whole history; keep it elsewhere to detect a rollback."""
+        with self.store.reading() as db:
+            (head,) = db.execute("SELECT hash FROM journal ORDER BY entry DESC LIMIT 1").fetchone()
+            return head
 
     def begin(
-        self, budget: Budget, *, mechanism: str, dataset: str, fingerprint: bytes | None = None
+        self,
+        budget: Budget,
+        *,
+        mechanism: str,
+        dataset: str,
+        fingerprint: bytes | None = None,
+        request: str | None = None,
     ) -> Run:
-        """Reserves the budget."""
-        return Run(budget, mechanism, dataset, self._noise)
+        """Reserves a budget in the data set's lineage; refuses over its cap.
+
+        Args:
+            budget: The most that the run will spend.
+            mechanism: The mechanism's name; public.
+            dataset: The data set's name; public.
+            fingerprint: A digest of the content, so that the same content under another name
+                draws on the same budget. The ledger keeps only a keyed hash of it.
+            request: A request id (see `request_id`). The same id continues or repeats the same
+                run: its recorded releases come again, bit for bit, at no further cost. Needs a
+                fingerprint, because the same noise on other data would give both away.
+        """
+        _require_name(dataset, "dataset")
+        _require_name(mechanism, "mechanism")
+        units = units_within(budget)
+        if units < 1 or units >= 2**60:
+            raise ParameterError(
+                f"{budget} is rho {budget.rho:.3g}, outside of what the ledger can count "
+                "(1e-12 to 1e6): give an epsilon between 0.001 and 1000"
+            )
+        if request is not None:
+            self._require_repeatable(fingerprint)
+        with self.store.changing() as change:
+            mac = None if fingerprint is None else lineage.content_mac(change.db, fingerprint)
+            if request is not None:
+                for held in lineage.run_records(change.db, "WHERE request = ?", request):
+                    (content,) = change.db.execute(
+                        "SELECT content FROM runs WHERE id = ?", (held.id,)
+                    ).fetchone()
+                    _require_same_request(
+                        held,
+                        (content, mac),
+                        (held.budget, budget),
+                        (held.mechanism, mechanism),
+                        (held.dataset, dataset),
+                    )
+                    return Run(self, held)
+            home = lineage.resolve(change, dataset, mac, budget.unit)
+            _require_left(lineage.account(change.db, home, budget.delta), dataset, budget, units)
+            (last,) = change.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+            change.append(
+                "begin",
+                {
+                    "run": last + 1,
+                    "lineage": home,
+                    "dataset": dataset,
+                    "mechanism": mechanism,
+                    "epsilon": budget.epsilon,
+                    "delta": budget.delta,
+                    "units": units,
+                    "request": request,
+                    "content": mac,
+                    "private": self.insecure_noise is None,
+                },
+            )
+            (record,) = lineage.run_records(change.db, "WHERE runs.id = ?", last + 1)
+        return Run(self, record)
+
+    def set_cap(self, dataset: str, cap: Budget, *, fingerprint: bytes | None = None) -> None:
+        """Limits what all runs on a data set may spend together; replaces an earlier cap."""
+        _require_name(dataset, "dataset")
+        units = units_within(cap)
+        with self.store.changing() as change:
+            mac = None if fingerprint is None else lineage.content_mac(change.db, fingerprint)
+            home = lineage.resolve(change, dataset, mac, cap.unit)
+            body = {"lineage": home, "epsilon": cap.epsilon, "delta": cap.delta, "units": units}
+            change.append("cap", body)
+
+    def account(self, dataset: str, *, delta: float | None = None) -> Account:
+        """What a data set has spent in all, and what is left.
+
+        Args:
+            dataset: Its name.
+            delta: Where epsilon is stated; the cap's by default, else the latest run's.
+        """
+        delta = None if delta is None else check_delta(delta)
+        with self.store.reading() as db:
+            home = lineage.find(db, dataset)
+            if home is None:
+                raise LedgerError(
+                    f"{self.store.place} knows no data set {dataset!r}: check its name"
+                )
+            return lineage.account(db, home, delta)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The account of every lineage."""
+        with self.store.reading() as db:
+            homes = db.execute("SELECT id FROM lineages ORDER BY id").fetchall()
+            return tuple(lineage.account(db, home) for (home,) in homes)
+
+    def runs(self, dataset: str | None = None) -> tuple[RunRecord, ...]:
+        """All runs, or those on one data set under any of its names."""
+        with self.store.reading() as db:
+            if dataset is None:
+                return lineage.run_records(db, "")
+            return lineage.run_records(db, "WHERE lineage = ?", lineage.find(db, dataset))
+
+    def releases(self, run: int) -> tuple[Release, ...]:
+        """The releases of a run, in their order."""
+        with self.store.reading() as db:
+            rows = db.execute(
+                "SELECT journal.entry, journal.time, kind, body, hash FROM releases"
+                " JOIN journal USING (entry) WHERE run = ? ORDER BY seq",
+                (run,),
+            )
+            return tuple(release_of(Entry(*row)) for row in rows)
+
+    def settle(self, run: int) -> None:
+        """Ends a crashed run: gives back what it reserved and never recorded.
+
+        Sound because every release is recorded before it happens; a process that still uses
+        the run is refused from now on.
+        """
+        with self.store.changing() as change:
+            for held in lineage.run_records(change.db, "WHERE runs.id = ?", run):
+                if held.state == "open":
+                    change.append("settle", {"run": run, "spent": held.spent})
+                return
+        raise LedgerError(f"{self.store.place} has no run {run}: see `mezzotint ledger show`")
+
+    def forget(self, run: int) -> None:
+        """Destroys a run's noise keys: its releases stand, and can never be repeated."""
+        with self.store.changing() as change:
+            for (entry,) in change.db.execute(
+                "SELECT entry FROM releases WHERE run = ?", (run,)
+            ).fetchall():
+                change.forget_secret(f"noise {entry}")
+        self.store.checkpoint()
+
+    def verify(self, head: str | None = None) -> int:
+        """Checks chain and totals; returns the number of rows, raises `LedgerError` if tampered.
+
+        Args:
+            head: A head that was kept elsewhere; the chain must still contain it.
+        """
+        return self.store.verify(head)
+
+    def export(self) -> dict[str, Any]:
+        """The whole journal as plain JSON values, without any key."""
+        with self.store.reading() as db:
+            rows = [
+                Entry(*row)
+                for row in db.execute(
+                    "SELECT entry, time, kind, body, hash FROM journal ORDER BY entry"
+                )
+            ]
+        return {
+            "format": store.FORMAT_VERSION,
+            "head": rows[-1].hash,
+            "entries": [
+                {
+                    "entry": row.entry,
+                    "time": row.time,
+                    "kind": row.kind,
+                    "body": row.content,
+                    "hash": row.hash,
+                }
+                for row in rows
+            ],
+        }
+
+    def close(self) -> None:
+        """Closes the ledger for this process; open runs stay reserved."""
+        self.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +299,66 @@ class Ledger:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
-        pass
+        self.close()
+
+    def _require_repeatable(self, fingerprint: bytes | None) -> None:
+        if fingerprint is None:
+            raise ParameterError(
+                "a request that may be repeated needs a fingerprint of the data: "
+                "the same noise on other data would give both away"
+            )
+        if self.backend is Backend.OPENDP:
+            raise ParameterError(
+                "backend 'opendp' draws fresh entropy and cannot repeat a release: "
+                "use 'auto' or 'keyed' with a request id"
+            )
+
+
+def _require_left(account: Account, dataset: str, budget: Budget, units: int) -> None:
+    if account.cap is None or account.left is None or units <= account.left:
+        return
+    delta = account.cap.delta
+    asked = f"epsilon {budget.epsilon:g} at delta {budget.delta:g}"
+    if budget.delta != delta:
+        asked += f" (epsilon {epsilon_of(units, delta):.4g} at delta {delta:g})"
+    left = epsilon_of(account.left, delta)
+    reserved = " (runs not yet ended included)" if account.reserved else ""
+    mend = (
+        f"Ask for at most epsilon {show_down(left)}, or raise the cap"
+        if account.left
+        else "Raise the cap if its owner agrees"
+    )
+    if account.reserved:
+        mend += ", or settle crashed runs"
+    others = [name for name in account.datasets if name != dataset]
+    also = f" (also {', '.join(map(repr, others))})" if others else ""
+    raise BudgetError(
+        f"data set {dataset!r}{also}: the cap is epsilon {account.cap.epsilon:g} at delta {delta:g}, "
+        f"epsilon {epsilon_of(account.booked, delta):.4g} of it is spent{reserved}, this run asks "
+        f"for {asked}, and epsilon {show_down(left)} is left; nothing was released. {mend}"
+    )
+
+
+def _require_same_request(held: RunRecord, *recorded_and_asked: tuple[object, object]) -> None:
+    if any(recorded != asked for recorded, asked in recorded_and_asked):
+        raise LedgerError(
+            f"request {held.request} was made for {held.mechanism} on {held.dataset!r} with "
+            f"{held.budget}, and comes again with other data or settings; nothing was released. "
+            "Repeat it exactly, or make a new request with another nonce"
+        )
+
+
+def _require_name(name: str, place: str) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ParameterError(f"{place} = {name!r} is empty: give the ledger a name to book under")
+
+
+def _backend(name: Backend | str) -> Backend:
+    try:
+        return Backend(name)
+    except ValueError:
+        raise ParameterError(
+            f"backend = {name!r} is unknown: give 'auto', 'opendp' or 'keyed'"
+        ) from None

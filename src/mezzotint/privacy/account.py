@@ -1,0 +1,118 @@
+"""What a data set has spent over all its runs, and what is left.
+
+Runs compose by adding their zCDP (Bun, Steinke 2016, Lemma 1.7); the sum is shown as epsilon
+through the tight conversion. A budget belongs to a lineage: every name and every version under
+which the same people's data came in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mezzotint.privacy.accounting import Budget, PrivacyUnit
+from mezzotint.privacy.releases import epsilon_of, rho_of
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as the ledger lists it.
+
+    Attributes:
+        id: Its number in the ledger.
+        dataset: The data set's name, as the run gave it.
+        mechanism: The mechanism's name.
+        budget: What the run may spend.
+        units: The same in pico-rho: the reservation.
+        spent: The pico-rho of its recorded releases.
+        releases: How many there are.
+        state: "open" (running, or crashed), "closed" or "settled".
+        request: The request id, if the run may be repeated.
+        private: False if its noise was switched off or fixed.
+        time: When it began.
+    """
+
+    id: int
+    dataset: str
+    mechanism: str
+    budget: Budget
+    units: int
+    spent: int
+    releases: int
+    state: str
+    request: str | None
+    private: bool
+    time: str
+
+    @property
+    def booked(self) -> int:
+        """The pico-rho that count against the cap: all it may spend, until it has ended."""
+        return self.units if self.state == "open" else self.spent
+
+
+@dataclass(frozen=True)
+class Account:
+    """The running total of one lineage.
+
+    Attributes:
+        datasets: The names of its data sets.
+        unit: The privacy unit, one for all runs.
+        delta: The delta at which epsilons are stated: the cap's, else the latest run's.
+        booked: Pico-rho of all releases and of the reservations of runs that have not ended.
+        reserved: The part of `booked` that is reserved and not released (yet).
+        cap: The most that may be spent in all; None for no limit.
+        cap_units: The cap in pico-rho.
+        runs: How many runs there were.
+    """
+
+    datasets: tuple[str, ...]
+    unit: PrivacyUnit
+    delta: float
+    booked: int
+    reserved: int
+    cap: Budget | None
+    cap_units: int | None
+    runs: int
+
+    @property
+    def rho(self) -> float:
+        """The running total in zCDP."""
+        return rho_of(self.booked)
+
+    @property
+    def epsilon(self) -> float:
+        """The running total as epsilon at `delta`."""
+        return epsilon_of(self.booked, self.delta)
+
+    @property
+    def left(self) -> int | None:
+        """Pico-rho left under the cap."""
+        return None if self.cap_units is None else max(0, self.cap_units - self.booked)
+
+    @property
+    def epsilon_left(self) -> float | None:
+        """The largest epsilon at `delta` that a further run may ask for."""
+        return None if self.left is None else epsilon_of(self.left, self.delta)
+
+    def sentence(self) -> str:
+        """The running total in words."""
+        names = " = ".join(repr(name) for name in self.datasets)
+        runs = "1 run" if self.runs == 1 else f"{self.runs} runs"
+        total = f"data set {names}: {runs}, epsilon {self.epsilon:.4g} in all"
+        if self.reserved:
+            total += f" (rho {rho_of(self.reserved):.4g} of it reserved by runs not yet ended)"
+        total += f" at delta {self.delta:g}, per {self.unit}"
+        if self.cap is None:
+            return total + "; no cap is set"
+        assert self.epsilon_left is not None
+        left = show_down(self.epsilon_left)
+        return total + f"; the cap is epsilon {self.cap.epsilon:g}, and epsilon {left} is left"
+
+
+def show_down(epsilon: float, digits: int = 4) -> str:
+    """`epsilon` in a few digits, rounded down: asking for what is shown never exceeds it."""
+    if epsilon <= 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(epsilon))
+    scaled = math.floor(epsilon * 10.0**places) / 10.0**places
+    return f"{scaled:.{digits}g}"

@@ -1,0 +1,306 @@
+"""A run: one mechanism's spending on one data set, recorded release by release."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mezzotint.errors import BudgetError, LedgerError, ParameterError
+from mezzotint.privacy.account import RunRecord
+from mezzotint.privacy.accounting import Adjacency, Budget
+from mezzotint.privacy.checks import check_epsilon, check_positive
+from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
+from mezzotint.privacy.keyed_bits import KEY_BYTES, derive_key
+from mezzotint.privacy.releases import Release, rho_of, units_rounded_up
+from mezzotint.privacy.spend import Backend, NoiseSource, Spend
+from mezzotint.privacy.store import Change, Entry, secret
+
+if TYPE_CHECKING:
+    from mezzotint.privacy.ledger import Ledger
+
+# Every row is rounded up to a whole unit, and a plan's own arithmetic rounds too. What a
+# mechanism may plan with leaves this many units aside for that, or a 1024th of a small budget,
+# so that a plan that fits exactly is never refused its last round.
+_ROUNDING_UNITS = 100_000
+
+
+class Run:
+    """Spends a reserved budget. Made by `Ledger.begin`; use it as a context manager.
+
+    Every method that spends writes its row to the ledger first and hands out the `Spend` after
+    the commit. A run with a request id repeats its recorded releases, bit for bit and at no cost,
+    before it spends anew.
+    """
+
+    def __init__(self, ledger: Ledger, record: RunRecord) -> None:
+        self._ledger = ledger
+        self._record = record
+        self._total = record.units
+        self._spare = min(_ROUNDING_UNITS, record.units >> 10)
+        self._spent = 0
+        self._next = 0
+
+    @property
+    def id(self) -> int:
+        """The run's number in the ledger."""
+        return self._record.id
+
+    @property
+    def budget(self) -> Budget:
+        """What the run was granted."""
+        return self._record.budget
+
+    @property
+    def mechanism(self) -> str:
+        """The mechanism's name."""
+        return self._record.mechanism
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self._record.dataset
+
+    @property
+    def private(self) -> bool:
+        """False if the noise was switched off or fixed for a test: nothing is guaranteed then."""
+        return self._record.private
+
+    @property
+    def total_rho(self) -> float:
+        """The zCDP that a mechanism may plan with; a little under `budget.rho`, for rounding."""
+        return (self._total - self._spare) / 1e12
+
+    @property
+    def spent_rho(self) -> float:
+        """The zCDP of the releases so far."""
+        return rho_of(self._spent)
+
+    @property
+    def remaining_rho(self) -> float:
+        """The zCDP that a mechanism may still plan with."""
+        return max(0, self._total - self._spare - self._spent) / 1e12
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """The recorded releases, in their order."""
+        return self._ledger.releases(self.id)
+
+    @property
+    def head(self) -> str:
+        """The ledger's head, to be kept with what the run produced."""
+        return self._ledger.head
+
+    def gaussian(self, about: str, sigma: float, l2_squared: int | None = None) -> Spend:
+        """Records discrete Gaussian noise on integers; costs l2_squared / (2 sigma^2).
+
+        Args:
+            about: What is measured, in words; public.
+            sigma: The noise scale.
+            l2_squared: Squared L2 sensitivity of what is measured; by default that of one
+                marginal under the run's privacy unit.
+
+        Source: Canonne, Kamath, Steinke 2020, Theorem 4 (for vectors: Corollary 16).
+        """
+        sigma = check_positive(sigma, f"{about}: sigma", "a noise scale such as 10.0")
+        if sigma > LARGEST_SIGMA:
+            raise ParameterError(
+                f"{about}: sigma = {sigma!r} is above 2^40, where noise drowns any count: "
+                "measure less, or give a larger epsilon"
+            )
+        l2_squared = self.budget.unit.l2_squared if l2_squared is None else l2_squared
+        _require_count(l2_squared, 1, f"{about}: l2_squared")
+        cost = Fraction(l2_squared) / (2 * Fraction(sigma) ** 2)
+        return self._spend("gaussian", about, {"sigma": sigma, "l2_squared": l2_squared}, cost)
+
+    def exponential(self, about: str, epsilon: float, sensitivity: int) -> Spend:
+        """Records a choice by the exponential mechanism; costs epsilon^2 / 8.
+
+        Bounded range epsilon gives the 8; it needs the exponential mechanism itself, with
+        exp(epsilon score / (2 sensitivity)), and holds for scores that are not monotone.
+
+        Args:
+            about: What is chosen, in words; public.
+            epsilon: The selection's epsilon.
+            sensitivity: The most that one unit can change any score.
+
+        Source: Cesar, Rogers 2021, Lemma 3.2.
+        """
+        epsilon = check_epsilon(epsilon, f"{about}: epsilon")
+        _require_count(sensitivity, 1, f"{about}: sensitivity")
+        exact = 2 * sensitivity / Fraction(epsilon)
+        scale = float(exact)
+        if Fraction(scale) < exact:
+            scale = math.nextafter(scale, math.inf)
+        parameters = {"epsilon": epsilon, "sensitivity": sensitivity, "scale": scale}
+        return self._spend("exponential", about, parameters, Fraction(epsilon) ** 2 / 8)
+
+    def randomised_response(self, about: str, epsilon: float, categories: int) -> Spend:
+        """Records randomised response on a column; costs rows * epsilon^2 / 2.
+
+        It publishes one answer a row, and so the number of rows: under add/remove adjacency that
+        is not protected, and the run is refused.
+
+        Args:
+            about: What is asked, in words; public.
+            epsilon: The pure DP parameter of one row's answer.
+            categories: How many answers are possible.
+
+        Source: Bun, Steinke 2016, Proposition 1.4 (epsilon-DP is epsilon^2 / 2 zCDP).
+        """
+        epsilon = check_epsilon(epsilon, f"{about}: epsilon")
+        _require_count(categories, 2, f"{about}: categories")
+        unit = self.budget.unit
+        if unit.adjacency is not Adjacency.REPLACE_ONE:
+            raise ParameterError(
+                f"{about}: randomised response publishes the number of rows, which add-remove "
+                "neighbours do not share: use replace-one adjacency, or a Gaussian on the counts"
+            )
+        cost = unit.rows * Fraction(epsilon) ** 2 / 2
+        parameters = {"epsilon": epsilon, "categories": categories}
+        return self._spend("randomised-response", about, parameters, cost)
+
+    def close(self) -> None:
+        """Ends the run: what was reserved and not recorded goes back to the data set."""
+        with self._ledger.store.changing() as change:
+            row = change.db.execute(
+                "SELECT state, spent FROM runs WHERE id = ?", (self.id,)
+            ).fetchone()
+            if row[0] == "open":
+                change.append("close", {"run": self.id, "spent": row[1]})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A run that may be repeated stays open after an error: the retry completes it.
+        if error is None or self._record.request is None:
+            self.close()
+
+    def _spend(
+        self, kind: str, about: str, parameters: Mapping[str, float | int], cost: Fraction
+    ) -> Spend:
+        units = units_rounded_up(cost)
+        repeatable = self._record.request is not None
+        with self._ledger.store.changing() as change:
+            state, spent, seq = change.db.execute(
+                "SELECT state, spent, releases FROM runs WHERE id = ?", (self.id,)
+            ).fetchone()
+            if repeatable and self._next < seq:
+                entry, key = self._recorded(change, kind, about, parameters)
+            else:
+                self._require_open(state)
+                self._require_units(about, units, spent)
+                key = os.urandom(KEY_BYTES) if repeatable else None
+                body = {
+                    "run": self.id,
+                    "seq": seq,
+                    "kind": kind,
+                    "about": about,
+                    "parameters": dict(parameters),
+                    "units": units,
+                    # Binds the noise to the row without telling anything about it.
+                    "noise": None if key is None else hashlib.sha256(key).hexdigest(),
+                }
+                entry = change.append("release", body)
+                if key is not None:
+                    change.keep_secret(f"noise {entry.entry}", key)
+        release = release_of(entry)
+        self._next = release.seq + 1
+        self._spent += units
+        return Spend(release, self._source(release, key))
+
+    def _recorded(
+        self, change: Change, kind: str, about: str, parameters: Mapping[str, float | int]
+    ) -> tuple[Entry, bytes]:
+        """The row that an earlier attempt at this request recorded at this place."""
+        entry = entry_of(change, self.id, self._next)
+        content = entry.content
+        asked = {"kind": kind, "about": about, "parameters": dict(parameters)}
+        held = {name: content[name] for name in asked}
+        if held != asked:
+            raise LedgerError(
+                f"run {self.id} repeats request {self._record.request} and asks for {asked} as "
+                f"release {self._next}, where {held} is recorded; nothing was released. "
+                "Repeat it with the same software and settings, or make a new request"
+            )
+        key = secret(change.db, f"noise {entry.entry}")
+        if key is None:
+            raise LedgerError(
+                f"release {self._next} of run {self.id} can no longer be repeated, because its "
+                "noise key was forgotten: make a new request; nothing was released"
+            )
+        if hashlib.sha256(key).hexdigest() != content["noise"]:
+            raise LedgerError(
+                f"the noise key of release {self._next} of run {self.id} is not the one that was "
+                "recorded: restore the ledger from a copy that verifies; nothing was released"
+            )
+        return entry, key
+
+    def _require_open(self, state: str) -> None:
+        if state != "open":
+            raise LedgerError(
+                f"run {self.id} ({self.mechanism} on {self.dataset!r}) is {state} and spends no "
+                "more: begin another run"
+            )
+
+    def _require_units(self, about: str, units: int, spent: int) -> None:
+        if spent + units > self._total:
+            raise BudgetError(
+                f"run {self.id} ({self.mechanism} on {self.dataset!r}): {about} would cost rho "
+                f"{rho_of(units):.6g}, and of the {rho_of(self._total):.6g} in {self.budget} only "
+                f"{rho_of(self._total - spent):.6g} is left; nothing was released. "
+                "Add more noise, measure less, or ask for a larger epsilon"
+            )
+
+    def _source(self, release: Release, key: bytes | None) -> NoiseSource:
+        insecure = self._ledger.insecure_noise
+        if insecure == "off":
+            return NoiseSource(Backend.KEYED, silent=True)
+        if insecure is not None:
+            seed = hashlib.sha256(f"insecure {insecure}".encode()).digest()
+            return NoiseSource(Backend.KEYED, derive_key(seed, f"{self.id} {release.seq}"))
+        return NoiseSource(self._ledger.backend, key)
+
+
+def entry_of(change: Change, run: int, seq: int) -> Entry:
+    """The journal's row of a release."""
+    return Entry(
+        *change.db.execute(
+            "SELECT journal.entry, journal.time, kind, body, hash FROM releases"
+            " JOIN journal USING (entry) WHERE run = ? AND seq = ?",
+            (run, seq),
+        ).fetchone()
+    )
+
+
+def release_of(entry: Entry) -> Release:
+    """The public face of a journal row."""
+    content = entry.content
+    return Release(
+        seq=content["seq"],
+        kind=content["kind"],
+        about=content["about"],
+        parameters=content["parameters"],
+        units=content["units"],
+        time=entry.time,
+        entry=entry.entry,
+        hash=entry.hash,
+    )
+
+
+def _require_count(value: int, least: int, place: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ParameterError(
+            f"{place} = {value!r} must be a whole number of at least {least}: "
+            "give an integer bound that holds for every data set"
+        )
