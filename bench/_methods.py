@@ -50,6 +50,7 @@ class Method:
         environment: Stem of its requirements file; None for ours.
         driver: Script under `peers/`.
         package: Distribution whose version is recorded.
+        options: More arguments for the driver.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Method:
     environment: str | None = None
     driver: str = ""
     package: str = "mezzotint"
+    options: tuple[str, ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -83,7 +85,7 @@ class Method:
             python = environment_python(self.environment)
             program = [str(python), str(REQUIREMENTS / self.driver)]
             table = ["--data", str(setting.data), "--domain", str(setting.domain)]
-            output = ["--out", str(out)]
+            output = ["--out", str(out), *self.options]
         return [*program, *table, "--mechanism", self.mechanism, *budget, *shape, *output]
 
 
@@ -97,7 +99,16 @@ def _peer(environment: str, label: str, package: str, driver: str) -> list[Metho
 
 METHODS: tuple[Method, ...] = (
     Method("mezzotint-aim", "**Mezzotint AIM**", "aim"),
-    *_peer("mbi", "mbi (author's loop)", "mbi", "mbi_reference.py"),
+    *_peer("mbi", "mbi", "mbi", "mbi_reference.py"),
+    Method(
+        "mbi-aim-as-written",
+        "mbi AIM, script as written",
+        "aim",
+        "mbi",
+        "mbi_reference.py",
+        "mbi",
+        ("--as-written",),
+    ),
     *_peer("opendp", "OpenDP", "opendp", "opendp_mbi.py"),
     *_peer("dpmm", "dpmm", "dpmm", "dpmm_run.py"),
     *_peer("smartnoise", "smartnoise-synth", "smartnoise-synth", "smartnoise_run.py"),

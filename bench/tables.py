@@ -63,10 +63,12 @@ class Scenario:
 
 SCENARIOS = {
     "adult": Scenario("adult", workloads=(2, 3)),
-    "budget": Scenario("adult", methods=("mezzotint-*", "mbi-*"), epsilons=(0.1, 1.0, 10.0)),
+    "budget": Scenario(
+        "adult", methods=("mezzotint-*", "mbi-aim", "mbi-mst"), epsilons=(0.1, 1.0, 10.0)
+    ),
     "curve": Scenario("adult", methods=("mezzotint-aim*",), sizes=(1.0, 5.0, 20.0, 80.0, None)),
     "wide": Scenario("wide", methods=("mezzotint-*",), sizes=(None, 80.0), runs=1),
-    "nltcs": Scenario("nltcs", methods=("mezzotint-*", "mbi-*"), epsilons=(1.0,)),
+    "nltcs": Scenario("nltcs", methods=("mezzotint-*", "mbi-aim", "mbi-mst")),
     "quick": Scenario("small", methods=("mezzotint-*",), sizes=(None,), runs=1),
 }
 

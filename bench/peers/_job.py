@@ -26,6 +26,7 @@ class Job:
         workload: All marginals of this many attributes.
         max_model_mb: Junction-tree limit in MB.
         out: Where the synthetic codes go.
+        as_written: Whether to keep to the published script where that costs the peer more.
     """
 
     mechanism: str
@@ -36,6 +37,7 @@ class Job:
     workload: int
     max_model_mb: float
     out: Path
+    as_written: bool
 
     @property
     def rho(self) -> float:
@@ -62,6 +64,7 @@ def read_job() -> Job:
     parser.add_argument("--workload", type=int, default=2)
     parser.add_argument("--max-model-mb", type=float, default=80)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--as-written", action="store_true")
     args = parser.parse_args()
     sizes = json.loads(args.domain.read_text())
     with args.data.open(newline="") as stream:
@@ -77,6 +80,7 @@ def read_job() -> Job:
         workload=args.workload,
         max_model_mb=args.max_model_mb,
         out=args.out,
+        as_written=args.as_written,
     )
 
 
