@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mezzotint.errors import BudgetError
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
 from mezzotint.privacy.releases import epsilon_of, rho_of
 
@@ -107,6 +108,28 @@ class Account:
         assert self.epsilon_left is not None
         left = show_down(self.epsilon_left)
         return total + f"; the cap is epsilon {self.cap.epsilon:g}, and epsilon {left} is left"
+
+    def require(self, budget: Budget, units: int, dataset: str) -> None:
+        """Refuses a run that the cap does not hold, saying what is left."""
+        if self.cap is None or self.left is None or units <= self.left:
+            return
+        delta = self.cap.delta
+        left = show_down(epsilon_of(self.left, delta))
+        asked = f"epsilon {budget.epsilon:g} at delta {budget.delta:g}"
+        if budget.delta != delta:
+            asked += f" (epsilon {epsilon_of(units, delta):.4g} at delta {delta:g})"
+        mend = f"Ask for at most epsilon {left}, or raise" if self.left else "Raise"
+        mend += " the cap if the data's owner agrees"
+        if self.reserved:
+            mend += "; runs that crashed can be settled"
+        others = ", ".join(repr(name) for name in self.datasets if name != dataset)
+        raise BudgetError(
+            f"data set {dataset!r}{f' (also {others})' if others else ''}: the cap is epsilon "
+            f"{self.cap.epsilon:g} at delta {delta:g}, epsilon "
+            f"{epsilon_of(self.booked, delta):.4g} of it is spent"
+            f"{' or reserved by open runs' if self.reserved else ''}, this run asks for {asked}, "
+            f"and epsilon {left} is left; nothing was released. {mend}"
+        )
 
 
 def show_down(epsilon: float, digits: int = 4) -> str:

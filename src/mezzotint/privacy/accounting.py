@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mezzotint.errors import ParameterError
-from mezzotint.privacy.checks import check_delta, check_epsilon
+from mezzotint.privacy.checks import check_count, check_delta, check_epsilon
 from mezzotint.privacy.zcdp import zcdp_delta, zcdp_epsilon, zcdp_rho
 
 __all__ = [
@@ -58,11 +58,8 @@ class PrivacyUnit:
                 f"adjacency = {self.adjacency!r} is unknown: "
                 "give 'add-remove' (the usual choice) or 'replace-one'"
             ) from None
-        if isinstance(self.rows, bool) or not isinstance(self.rows, int) or self.rows < 1:
-            raise ParameterError(
-                f"rows = {self.rows!r} must be a whole number of at least 1: "
-                "give the most rows that one privacy unit contributes to the table"
-            )
+        most = "the most rows that one privacy unit contributes to the table"
+        object.__setattr__(self, "rows", check_count(self.rows, 1, "rows", most))
         if not isinstance(self.name, str) or not self.name.strip():
             raise ParameterError(
                 f"the privacy unit's name = {self.name!r} is empty: give a noun such as 'person'"

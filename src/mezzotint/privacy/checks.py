@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 from mezzotint.errors import ParameterError
 
@@ -40,5 +41,18 @@ def check_positive(value: float, place: str, mend: str) -> float:
     if isinstance(value, bool | str | bytes) or not (_SMALLEST_NORMAL <= number < math.inf):
         raise ParameterError(
             f"{place} = {value!r} must be a positive, finite, normal number: give {mend}"
+        )
+    return number
+
+
+def check_count(value: int, least: int, place: str, mend: str) -> int:
+    """`value` as an int, if it is a whole number of at least `least`; `mend` names a good one."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise ParameterError(
+            f"{place} = {value!r} must be a whole number of at least {least}: give {mend}"
         )
     return number

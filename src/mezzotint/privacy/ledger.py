@@ -20,15 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from mezzotint.errors import BudgetError, LedgerError, ParameterError
+from mezzotint.errors import LedgerError, ParameterError
 from mezzotint.privacy import lineage, store
-from mezzotint.privacy.account import Account, RunRecord, show_down
+from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.checks import check_delta
-from mezzotint.privacy.releases import Release, epsilon_of, request_id, units_within
+from mezzotint.privacy.journal import FORMAT_VERSION, Entry
+from mezzotint.privacy.releases import Release, request_id, units_within
 from mezzotint.privacy.run import Run, release_of
 from mezzotint.privacy.spend import Backend, Spend
-from mezzotint.privacy.store import Entry, Store
+from mezzotint.privacy.store import Store
 
 __all__ = ["Account", "Backend", "Ledger", "Release", "Run", "RunRecord", "Spend", "request_id"]
 
@@ -165,7 +166,7 @@ class Ledger:
                     )
                     return Run(self, held)
             home = lineage.resolve(change, dataset, mac, budget.unit)
-            _require_left(lineage.account(change.db, home, budget.delta), dataset, budget, units)
+            lineage.account(change.db, home, budget.delta).require(budget, units, dataset)
             (last,) = change.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
             change.append(
                 "begin",
@@ -274,7 +275,7 @@ class Ledger:
                 )
             ]
         return {
-            "format": store.FORMAT_VERSION,
+            "format": FORMAT_VERSION,
             "head": rows[-1].hash,
             "entries": [
                 {
@@ -314,31 +315,6 @@ class Ledger:
                 "backend 'opendp' draws fresh entropy and cannot repeat a release: "
                 "use 'auto' or 'keyed' with a request id"
             )
-
-
-def _require_left(account: Account, dataset: str, budget: Budget, units: int) -> None:
-    if account.cap is None or account.left is None or units <= account.left:
-        return
-    delta = account.cap.delta
-    asked = f"epsilon {budget.epsilon:g} at delta {budget.delta:g}"
-    if budget.delta != delta:
-        asked += f" (epsilon {epsilon_of(units, delta):.4g} at delta {delta:g})"
-    left = epsilon_of(account.left, delta)
-    reserved = " (runs not yet ended included)" if account.reserved else ""
-    mend = (
-        f"Ask for at most epsilon {show_down(left)}, or raise the cap"
-        if account.left
-        else "Raise the cap if its owner agrees"
-    )
-    if account.reserved:
-        mend += ", or settle crashed runs"
-    others = [name for name in account.datasets if name != dataset]
-    also = f" (also {', '.join(map(repr, others))})" if others else ""
-    raise BudgetError(
-        f"data set {dataset!r}{also}: the cap is epsilon {account.cap.epsilon:g} at delta {delta:g}, "
-        f"epsilon {epsilon_of(account.booked, delta):.4g} of it is spent{reserved}, this run asks "
-        f"for {asked}, and epsilon {show_down(left)} is left; nothing was released. {mend}"
-    )
 
 
 def _require_same_request(held: RunRecord, *recorded_and_asked: tuple[object, object]) -> None:

@@ -16,8 +16,8 @@ import sqlite3
 from mezzotint.errors import BudgetError
 from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
+from mezzotint.privacy.journal import Change, secret
 from mezzotint.privacy.releases import canonical
-from mezzotint.privacy.store import Change, secret
 
 _RUN_COLUMNS = (
     "SELECT runs.id, dataset, mechanism, epsilon, delta, units, spent, releases, state, request,"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Self
 from mezzotint.errors import BudgetError, LedgerError, ParameterError
 from mezzotint.privacy.account import RunRecord
 from mezzotint.privacy.accounting import Adjacency, Budget
-from mezzotint.privacy.checks import check_epsilon, check_positive
+from mezzotint.privacy.checks import check_count, check_epsilon, check_positive
 from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
+from mezzotint.privacy.journal import Change, Entry, secret
 from mezzotint.privacy.keyed_bits import KEY_BYTES, derive_key
 from mezzotint.privacy.releases import Release, rho_of, units_rounded_up
 from mezzotint.privacy.spend import Backend, NoiseSource, Spend
-from mezzotint.privacy.store import Change, Entry, secret
 
 if TYPE_CHECKING:
     from mezzotint.privacy.ledger import Ledger
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # mechanism may plan with leaves this many units aside for that, or a 1024th of a small budget,
 # so that a plan that fits exactly is never refused its last round.
 _ROUNDING_UNITS = 100_000
+_BOUND = "an integer bound that holds for every data set"
 
 
 class Run:
@@ -113,7 +114,7 @@ class Run:
                 "measure less, or give a larger epsilon"
             )
         l2_squared = self.budget.unit.l2_squared if l2_squared is None else l2_squared
-        _require_count(l2_squared, 1, f"{about}: l2_squared")
+        l2_squared = check_count(l2_squared, 1, f"{about}: l2_squared", _BOUND)
         cost = Fraction(l2_squared) / (2 * Fraction(sigma) ** 2)
         return self._spend("gaussian", about, {"sigma": sigma, "l2_squared": l2_squared}, cost)
 
@@ -131,7 +132,7 @@ class Run:
         Source: Cesar, Rogers 2021, Lemma 3.2.
         """
         epsilon = check_epsilon(epsilon, f"{about}: epsilon")
-        _require_count(sensitivity, 1, f"{about}: sensitivity")
+        sensitivity = check_count(sensitivity, 1, f"{about}: sensitivity", _BOUND)
         exact = 2 * sensitivity / Fraction(epsilon)
         scale = float(exact)
         if Fraction(scale) < exact:
@@ -153,7 +154,7 @@ class Run:
         Source: Bun, Steinke 2016, Proposition 1.4 (epsilon-DP is epsilon^2 / 2 zCDP).
         """
         epsilon = check_epsilon(epsilon, f"{about}: epsilon")
-        _require_count(categories, 2, f"{about}: categories")
+        categories = check_count(categories, 2, f"{about}: categories", "the number of answers")
         unit = self.budget.unit
         if unit.adjacency is not Adjacency.REPLACE_ONE:
             raise ParameterError(
@@ -296,11 +297,3 @@ def release_of(entry: Entry) -> Release:
         entry=entry.entry,
         hash=entry.hash,
     )
-
-
-def _require_count(value: int, least: int, place: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ParameterError(
-            f"{place} = {value!r} must be a whole number of at least {least}: "
-            "give an integer bound that holds for every data set"
-        )

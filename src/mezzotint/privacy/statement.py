@@ -112,8 +112,8 @@ class Statement:
             f"the result would have been nearly as likely {changed}. Nothing that it shows becomes "
             f"more than {factor:.3g} times as likely by that {unit.name}'s data, up to a "
             f"probability of {self.delta:g} that it does. In the field's terms: ({self.epsilon:g}, "
-            f"{self.delta:g})-differential privacy under {self.adjacency} adjacency; {self.mechanism} "
-            f"made {count} from private data, which cost epsilon {self.epsilon_spent:.4g} "
+            f"{self.delta:g})-differential privacy under {self.adjacency} adjacency; "
+            f"{self.mechanism} made {count} of private data, at epsilon {self.epsilon_spent:.4g} "
             f"(rho {self.rho:.4g} of zero-concentrated differential privacy)."
         )
 
