@@ -85,10 +85,11 @@ class _Split:
 
 
 def default_target(columns: Mapping[str, Column]) -> str | None:
-    """The last categorical attribute with 2 to 20 values, else the last with at least two."""
-    categorical = [c for c in columns.values() if not c.numeric and len(c.present) >= 2]
-    small = [c for c in categorical if len(c.present) <= MOST_CLASSES]
-    last = small or categorical
+    """The last class-like attribute, if it can be one with 2 to 20 values; None without any."""
+    varying = [c for c in columns.values() if len(c.present) >= 2]
+    classes = [c for c in varying if is_classification(c)]
+    small = [c for c in classes if len(c.present) <= MOST_CLASSES]
+    last = small or classes or varying
     return last[-1].name if last else None
 
 

@@ -59,16 +59,16 @@ def fit(
 ) -> np.ndarray | None:
     """Estimates and 95 % limits, shape (terms, 3), or None without convergence."""
     design = np.column_stack([np.ones(table.count), *(term.column(table) for term in terms)])
-    fit = _newton(design, response) if logistic else _least_squares(design, response)
-    if fit is None:
+    estimate = _newton(design, response) if logistic else _least_squares(design, response)
+    if estimate is None:
         return None
-    beta, covariance, quantile = fit
+    beta, covariance, quantile = estimate
     half = quantile * np.sqrt(np.diag(covariance))
     return np.column_stack([beta, beta - half, beta + half])[1:]
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    from scipy.special import stdtrit  # noqa: PLC0415
+    from scipy.special import stdtrit
 
     beta = np.linalg.lstsq(x, y, rcond=None)[0]
     freedom = len(y) - x.shape[1]

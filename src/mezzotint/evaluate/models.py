@@ -104,8 +104,8 @@ class Trained:
 
 def classifiers(predictors: Sequence[Column], seed: int) -> list[Kind]:
     """Logistic regression and gradient boosting."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  (1.4 s)
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
 
     boosting = _boosting(predictors, seed)
     return [
@@ -116,8 +116,8 @@ def classifiers(predictors: Sequence[Column], seed: int) -> list[Kind]:
 
 def regressors(predictors: Sequence[Column], seed: int) -> list[Kind]:
     """Linear regression (with the least ridge that keeps it stable) and gradient boosting."""
-    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
-    from sklearn.linear_model import Ridge  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.linear_model import Ridge
 
     boosting = _boosting(predictors, seed)
     return [

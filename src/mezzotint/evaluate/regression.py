@@ -15,11 +15,12 @@ any differentially private mechanism: ``private=True``, not to be published.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mezzotint.evaluate.association import group, matrix
 from mezzotint.evaluate.downstream import is_classification
 from mezzotint.evaluate.linear import Term, fit, independent
 from mezzotint.evaluate.rows import Column, Rows
@@ -103,13 +104,11 @@ def compare_regressions(
     target: str,
     *,
     predictors: Sequence[str] = (),
-    association: dict[str, float] | None = None,
-    redundancy: dict[tuple[str, str], float] | None = None,
     random_state: int = 0,
 ) -> Regression:
     """Fit one regression on both tables.
 
-    Guarantee: none. Private: ``real``, and ``association`` where computed on it.
+    Guarantee: none. Private: ``real``. Public: ``synthetic``.
 
     Args:
         real: the real rows.
@@ -117,8 +116,6 @@ def compare_regressions(
         target: the attribute to explain; rows where it is missing are left out.
         predictors: the attributes to explain it with. By default the eight most associated with
             the target, without near copies of the target or of each other.
-        association: attribute -> association with the target, from the real rows.
-        redundancy: pair -> association, from the real rows.
         random_state: seeds the draw of rows above ``MOST_ROWS``.
     """
     column = real.columns[target]
@@ -136,9 +133,7 @@ def compare_regressions(
             responses = [(t.codes[target] == event).astype(float) for t in tables]
         else:
             responses = [t.values[target] for t in tables]
-        names = list(predictors) or _choose(
-            real.columns, target, association or {}, redundancy or {}, notes
-        )
+        names = list(predictors) or _choose(tables[0], target, notes)
         explained_by = [real.columns[name] for name in names]
         coefficients = _coefficients(tables, responses, explained_by, notes, logistic=logistic)
     return Regression(
@@ -195,24 +190,31 @@ def _event(table: Rows, column: Column) -> int:
     return int(np.bincount(table.codes[column.name], minlength=1).argmax())
 
 
-def _choose(
-    columns: Mapping[str, Column],
-    target: str,
-    association: dict[str, float],
-    redundancy: dict[tuple[str, str], float],
-    notes: list[str],
-) -> list[str]:
-    def strength(name: str) -> float:
-        value = association.get(name, 0.0)
-        return 0.0 if np.isnan(value) else value
+def _choose(real: Rows, target: str, notes: list[str]) -> list[str]:
+    """The attributes most associated with the target, no two of them near copies."""
+    groups = {
+        name: group(
+            np.bincount(real.codes[name], minlength=column.size),
+            ordered=column.ordered,
+            missing=column.missing,
+        )
+        for name, column in real.columns.items()
+    }
 
+    def association(a: str, b: str) -> float:
+        value = matrix(real.codes, groups, (a, b))[0, 1]
+        return 0.0 if np.isnan(value) else float(value)
+
+    strength = {name: association(name, target) for name in real.columns if name != target}
     chosen: list[str] = []
-    for name in sorted((a for a in columns if a != target), key=strength, reverse=True):
-        if strength(name) > _NEARLY_THE_TARGET:
+    for name in sorted(strength, key=strength.__getitem__, reverse=True):
+        if len(chosen) == MOST_PREDICTORS:
+            break
+        if strength[name] > _NEARLY_THE_TARGET:
             notes.append(f"{name} was left out: it all but determines {target}.")
-        elif all(redundancy.get((name, other), 0.0) <= _REDUNDANT for other in chosen):
+        elif all(association(name, other) <= _REDUNDANT for other in chosen):
             chosen.append(name)
-    return [name for name in columns if name in chosen[:MOST_PREDICTORS]]
+    return [name for name in real.columns if name in chosen]
 
 
 def _terms(

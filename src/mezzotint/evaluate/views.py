@@ -13,6 +13,7 @@ import numpy as np
 
 from mezzotint.evaluate.association import group
 from mezzotint.evaluate.fidelity import Codes, marginal_distance
+from mezzotint.evaluate.figures import number
 from mezzotint.evaluate.rows import Column, Rows
 
 MOST_BARS = 12
@@ -21,24 +22,40 @@ MOST_BARS = 12
 
 @dataclass(frozen=True)
 class Summary:
-    """A number's mean, standard deviation and quartiles over the values present, and its gaps."""
+    """A number's mean, standard deviation and quartiles over the values present, and its gaps.
+
+    Attributes:
+        mean: for dates and times, in the schema's units on their line; so are the next two.
+        sd: standard deviation.
+        quartiles: at 25, 50 and 75 per cent.
+        missing: share of the rows.
+        texts: mean, sd and the three quartiles as people write them.
+    """
 
     mean: float
     sd: float
     quartiles: tuple[float, float, float]
     missing: float
+    texts: tuple[str, ...]
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Summary:
+    def of(cls, values: np.ndarray, column: Column) -> Summary:
         """Summarise numbers; NaN is a missing value."""
         known = values[~np.isnan(values)]
         missing = 1 - len(known) / len(values) if len(values) else float("nan")
         if not len(known):
             nan = float("nan")
-            return cls(nan, nan, (nan, nan, nan), missing)
-        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
-        quartiles = (float(low), float(middle), float(high))
-        return cls(float(known.mean()), float(known.std()), quartiles, missing)
+            return cls(nan, nan, (nan, nan, nan), missing, ("–",) * 5)
+        mean, sd = float(known.mean()), float(known.std())
+        low, middle, high = map(float, np.quantile(known, [0.25, 0.5, 0.75]))
+        points = (mean, low, middle, high)
+        if column.write is None:
+            written, spread = [number(point) for point in points], number(sd)
+        else:
+            written = [column.write(float(np.rint(point))) for point in points]
+            spread = f"{number(sd)} {column.unit}"
+        texts = (written[0], spread, *written[1:])
+        return cls(mean, sd, (low, middle, high), missing, texts)
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class AttributeView:
         name: the attribute.
         type: its type, in the schema's word.
         ordered: whether the bars follow an order of values.
-        labels: one label per bar; the last may stand for several categories.
+        labels: one label per bar; one may stand for several categories.
+        missing: whether there is a bar, then the last, for missing values.
         synthetic: share of the synthetic rows per bar.
         real: share of the real rows per bar, or None in a public report.
         error: half the L1 distance over all codes, or None in a public report.
@@ -61,6 +79,7 @@ class AttributeView:
     type: str
     ordered: bool
     labels: tuple[str, ...]
+    missing: bool
     synthetic: tuple[float, ...]
     real: tuple[float, ...] | None
     error: float | None
@@ -102,30 +121,33 @@ def view(real: Rows | None, synthetic: Rows, column: Column) -> AttributeView:
     name = column.name
     ours = _shares(synthetic, column)
     theirs = None if real is None else _shares(real, column)
-    labels, order = list(column.labels), np.arange(column.size)
+    labels = list(column.labels)
     if not column.ordered:
         # Ordered by the synthetic shares, so that a public report shows the same order.
-        last = [column.missing] if column.missing is not None else []
-        by_share = [c for c in np.argsort(-ours, kind="stable") if c not in last]
-        shown = by_share if column.size <= MOST_BARS else by_share[: MOST_BARS - 1 - len(last)]
-        rest = [c for c in by_share if c not in shown]
-        order = np.array([*shown, *last], dtype=int)
-        labels = [column.labels[c] for c in order] + ([f"{len(rest)} others"] if rest else [])
-        ours = np.concatenate([ours[order], [ours[rest].sum()] if rest else []])
-        if theirs is not None:
-            theirs = np.concatenate([theirs[order], [theirs[rest].sum()] if rest else []])
+        last = [] if column.missing is None else [column.missing]
+        by_share = [int(c) for c in np.argsort(-ours, kind="stable") if c not in last]
+        room = MOST_BARS - len(last)
+        shown = by_share if len(by_share) <= room else by_share[: room - 1]
+        rest = by_share[len(shown) :]
+        bars = [[c] for c in shown] + ([rest] if rest else []) + [[c] for c in last]
+        labels = [column.labels[b[0]] if len(b) == 1 else f"{len(b)} others" for b in bars]
+        ours = np.array([ours[b].sum() for b in bars])
+        theirs = None if theirs is None else np.array([theirs[b].sum() for b in bars])
+    error = real_summary = None
+    if real is not None:
+        error = marginal_distance(real.codes, synthetic.codes, synthetic.sizes, (name,))
+        real_summary = Summary.of(real.values[name], column) if column.numeric else None
     return AttributeView(
         name=name,
         type=column.type,
         ordered=column.ordered,
         labels=tuple(labels),
+        missing=column.missing is not None,
         synthetic=tuple(map(float, ours)),
         real=None if theirs is None else tuple(map(float, theirs)),
-        error=None
-        if real is None
-        else marginal_distance(real.codes, synthetic.codes, synthetic.sizes, (name,)),
-        synthetic_summary=Summary.of(synthetic.values[name]) if column.numeric else None,
-        real_summary=Summary.of(real.values[name]) if real is not None and column.numeric else None,
+        error=error,
+        synthetic_summary=Summary.of(synthetic.values[name], column) if column.numeric else None,
+        real_summary=real_summary,
     )
 
 
