@@ -65,7 +65,7 @@ class Categorical(Attribute):
         return pa.array(list(codes), pa.string()), np.array(list(codes.values()), self.dtype)
 
     def _encode_plain(self, array: pa.Array) -> np.ndarray:
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         from mezzotint.schema.values import texts
 
@@ -175,7 +175,7 @@ class Boolean(Categorical):
 
     def _format(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         if not pa.types.is_boolean(array.type):
             return super()._format(array)

@@ -84,7 +84,7 @@ class Datetime(Numeric):
 
     def _natural(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         moments = pc.multiply(array, MICROSECONDS[self.resolution]).cast(pa.timestamp("us"))
         if self.storage is not None and ", tz=" in self.storage:
@@ -122,7 +122,7 @@ class TimeOfDay(Numeric):
 
     def _natural(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         return pc.multiply(array, MICROSECONDS[self.resolution]).cast(pa.time64("us"))
 
@@ -133,7 +133,7 @@ class TimeOfDay(Numeric):
 
 def _formatted(moments: pa.Array, pattern: str) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from mezzotint.schema.values import pc
 
     # Arrow's %S shows the fraction of its unit, so whole seconds are asked for as such.
     finest = pc.all(pc.equal(pc.subsecond(moments), 0.0), min_count=0, skip_nulls=True).as_py()
@@ -143,7 +143,7 @@ def _formatted(moments: pa.Array, pattern: str) -> pa.Array:
 
 
 def _shortened(texts: pa.Array, length: int, resolution: Resolution) -> pa.Array:
-    import pyarrow.compute as pc
+    from mezzotint.schema.values import pc
 
     if resolution in ("microsecond", "millisecond"):
         return texts

@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -86,9 +87,9 @@ class Numeric(Attribute):
             raise self._wrong("`edges` already say the bounds and the bins; give only one of them")
         if not all(np.isfinite(p) for p in (*points, *self.special)):
             raise self._wrong("bounds, edges and special values must be finite numbers")
-        if len(points) < 2 or any(a > b for a, b in zip(points, points[1:], strict=False)):
+        if len(points) < 2 or any(a > b for a, b in pairwise(points)):
             raise self._wrong(f"its bounds {list(points)} must go from low to high")
-        if self.edges is not None and any(a == b for a, b in zip(points, points[1:], strict=False)):
+        if self.edges is not None and any(a == b for a, b in pairwise(points)):
             raise self._wrong(f"its edges {list(points)} must increase")
 
     @property
@@ -233,14 +234,10 @@ class Numeric(Attribute):
         points = [self.write(p) for p in self.special]
         if self.exact:
             return points + [self.write(v) for v in self.starts]
-        joint, last = ("–", "") if self.whole else ("–<", "–")
-        pairs = list(zip(self.starts, self.ends, strict=True))
-        bins = [
-            self.write(a)
-            if a == b
-            else f"{self.write(a)}{(last or joint) if i == len(pairs) - 1 else joint}{self.write(b)}"
-            for i, (a, b) in enumerate(pairs)
-        ]
+        texts = [(self.write(a), self.write(b)) for a, b in zip(self.starts, self.ends, strict=True)]
+        between = "–" if self.whole else "–<"
+        bins = [a if a == b else f"{a}{between}{b}" for a, b in texts]
+        bins[-1] = bins[-1].replace("–<", "–")
         return points + bins
 
     def restore(self, values: np.ndarray, codes: np.ndarray) -> pa.Array:
@@ -289,7 +286,7 @@ class Integer(Numeric):
         return str(int(value))
 
     def _format(self, array: pa.Array) -> pa.Array:
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         texts = array.cast("int64", safe=False).cast("string")
         return pc.binary_join_element_wise(texts, ".0", "") if self.trailing_zero else texts
@@ -336,7 +333,7 @@ class Continuous(Numeric):
         return np.maximum(np.round(np.floor(values * scale) / scale, self.decimals), low)
 
     def _format(self, array: pa.Array) -> pa.Array:
-        import pyarrow.compute as pc
+        from mezzotint.schema.values import pc
 
         texts = array.cast("double").cast("string")
         if self.trailing_zero:

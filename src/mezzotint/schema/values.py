@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 from pyarrow import types
 
 from mezzotint.errors import DataError
+
+pc: Any = pyarrow.compute
+"""Arrow's functions; they are made at import, where no type checker sees them."""
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI]nf(inity)?$"
 WHOLE = r"^[+-]?\d{1,18}$"

@@ -1,36 +1,222 @@
-"""One pass over the rows: integer counts of every clique."""
+"""Arrow batches to integer marginals: the one counting kernel.
+
+Rows become codes, the codes of a clique one number in mixed radix, and numbers are counted. A
+table whose codes are small is kept coded, and marginals are counted when they are asked for; a
+larger one is counted as it streams past, into few joint tables that hold all the cliques. Either
+way the rows are read once, and memory does not grow with them.
+
+Counts of disjoint sets of rows add up. An engine that scans on many machines runs a `Tally` on
+each and merges them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import prod
 
 import numpy as np
+import pyarrow as pa
 
+from mezzotint.errors import ParameterError
 from mezzotint.schema import Schema
+from mezzotint.sources import Source
+from mezzotint.tables.contribution import ContributionBound
+from mezzotint.tables.covering import cover
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.sources import Source, open_source
+
+KEEP_BYTES = 64 << 20
+"""Tables whose codes take no more than this are kept coded."""
+
+MEMORY_BYTES = 1 << 30
+"""Joint counts that would take more than this are refused."""
+
+_BLOCK_CELLS = 1 << 16
+_CHUNK = 1 << 17
+_CACHE_CELLS = 1 << 22
+
+Codes = dict[str, np.ndarray]
+
+
+def count(
+    source: Source,
+    schema: Schema,
+    cliques: Iterable[Iterable[str]],
+    *,
+    keep_bytes: int = KEEP_BYTES,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Callable[[int], None] | None = None,
+) -> Counts:
+    """Count every clique in one pass over the rows.
+
+    Guarantee: none yet; these are the exact counts that noise is added to.
+    Sensitivity: `schema.unit.l1` and `schema.unit.l2_squared` per marginal, if no unit contributes
+        more than `schema.unit.rows` rows. With `schema.unit_column` that is enforced here; without
+        it, it is the schema's declaration.
+    Private and public: rows and counts are private; the cliques and the marginals' shapes, which
+        follow from the schema alone, are public.
+
+    Args:
+        source: The table.
+        schema: What is public about it.
+        cliques: The marginals that may be asked for; their subsets are included.
+        keep_bytes: Up to how many bytes of codes are kept.
+        memory_bytes: The most memory that joint counts may take.
+        progress: Called with the number of rows of each batch.
+    """
+    schema.require_columns(source.columns, source.name)
+    domain = Domain(schema.sizes)
+    wanted = [domain.clique(c) for c in cliques]
+    kept: list[Codes] = []
+    held = 0
+    tally: Tally | None = None
+    for codes in coded(source, schema):
+        rows = len(codes[schema.names[0]])
+        if tally is None:
+            kept.append(codes)
+            held += sum(c.nbytes for c in codes.values())
+            if held > keep_bytes:
+                tally = Tally(domain, wanted, memory_bytes=memory_bytes)
+                for part in kept:
+                    tally.add(part)
+                kept.clear()
+        else:
+            tally.add(codes)
+        if progress is not None:
+            progress(rows)
+    if tally is not None:
+        return Counts(domain, wanted, tally.joint)
+    columns: Codes = {}
+    for attribute in schema:
+        parts = [codes.pop(attribute.name) for codes in kept]
+        columns[attribute.name] = np.concatenate([np.empty(0, attribute.dtype), *parts])
+
+    def joint(clique: Clique) -> np.ndarray:
+        _check_memory(domain.cells(clique), f"the marginal of {clique}", memory_bytes)
+        return joint_counts([columns[a] for a in clique], domain.shape(clique), held_rows(columns))
+
+    return Counts(domain, wanted, joint)
+
+
+def held_rows(columns: Codes) -> int:
+    """How many rows there are."""
+    return len(next(iter(columns.values())))
+
+
+def coded(source: Source, schema: Schema) -> Iterator[Codes]:
+    """The rows as codes, batch by batch, each unit's contribution bounded."""
+    bound = ContributionBound(schema) if schema.unit_column else None
+    for batch in source.batches(schema.columns):
+        yield schema.encode(bound(batch) if bound else batch)
+
+
+def joint_counts(columns: Sequence[np.ndarray], shape: Sequence[int], rows: int) -> np.ndarray:
+    """Counts of every combination of codes, one axis per column.
+
+    Args:
+        columns: Codes, each shape [rows], of any unsigned type.
+        shape: How many codes each column has.
+        rows: How many rows there are.
+    """
+    cells = prod(shape)
+    total = np.zeros(cells, dtype=np.int64)
+    packed = np.empty(min(rows, max(_CHUNK, cells)), dtype=np.int64)
+    for start in range(0, rows, max(len(packed), 1)):
+        part = packed[: min(len(packed), rows - start)]
+        part[:] = 0
+        for i, (codes, size) in enumerate(zip(columns, shape, strict=True)):
+            if i:
+                part *= size
+            part += codes[start : start + len(part)]
+        total += np.bincount(part, minlength=cells)
+    return total.reshape(tuple(shape))
+
+
+class Tally:
+    """Joint counts that grow with every batch; those of two tallies add up."""
+
+    def __init__(
+        self, domain: Domain, cliques: Sequence[Clique], *, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        self.domain = domain
+        self._blocks = cover(domain, [*cliques, ()], _BLOCK_CELLS)
+        cells = sum(domain.cells(block) for block in self._blocks)
+        _check_memory(cells, f"counting {len(cliques):,} marginals", memory_bytes)
+        self._counts = {block: np.zeros(domain.shape(block), np.int64) for block in self._blocks}
+        self._waiting: list[Codes] = []
+        self._rows = 0
+
+    def add(self, codes: Codes) -> None:
+        """Count a batch of coded rows."""
+        self._waiting.append(codes)
+        self._rows += held_rows(codes)
+        if self._rows >= _CHUNK:
+            self._flush()
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally's counts of the same cliques."""
+        other._flush()
+        for block, counts in other._counts.items():
+            self._counts[block] += counts
+
+    def joint(self, clique: Clique) -> np.ndarray:
+        """The counts of a clique, from the smallest joint table that holds it."""
+        self._flush()
+        blocks = (b for b in self._blocks if set(clique) <= set(b))
+        block = min(blocks, key=self.domain.cells)
+        axes = tuple(i for i, a in enumerate(block) if a not in clique)
+        return self._counts[block].sum(axis=axes)
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        parts, self._waiting, rows, self._rows = self._waiting, [], self._rows, 0
+        columns = {a: np.concatenate([p[a] for p in parts]) for a in self.domain}
+        for block, counts in self._counts.items():
+            counts += joint_counts([columns[a] for a in block], counts.shape, rows)
 
 
 class Counts:
-    """Exact integer marginals of private rows."""
+    """Exact marginals of private rows; whoever holds one is the curator.
 
-    def __init__(self, sizes: Mapping[str, int], codes: dict[str, np.ndarray]) -> None:
-        self.domain = Domain(sizes)
-        self._codes = codes
+    Attributes:
+        domain: The public shape.
+    """
+
+    def __init__(
+        self, domain: Domain, cliques: Sequence[Clique], joint: Callable[[Clique], np.ndarray]
+    ) -> None:
+        self.domain = domain
+        self._cliques = [frozenset(c) for c in cliques]
+        self._joint = joint
+        self._cache: dict[Clique, np.ndarray] = {}
+        self._cached_cells = 0
 
     def marginal(self, clique: Iterable[str]) -> np.ndarray:
-        """Counts over a clique, one axis per attribute, in the clique's (schema) order."""
+        """Counts over a clique that was counted, or a subset of one.
+
+        Returns:
+            Read-only int64, one axis per attribute in the domain's order.
+        """
         clique = self.domain.clique(clique)
-        shape = self.domain.shape(clique)
-        packed = np.zeros(len(next(iter(self._codes.values()))), dtype=np.int64)
-        for attribute, size in zip(clique, shape, strict=True):
-            packed *= size
-            packed += self._codes[attribute]
-        return np.bincount(packed, minlength=self.domain.cells(clique)).reshape(shape)
+        if clique in self._cache:
+            return self._cache[clique]
+        if clique and not any(c.issuperset(clique) for c in self._cliques):
+            raise ParameterError(
+                f"the marginal of {clique} was not counted; name it, or a clique that contains it, "
+                "when counting"
+            )
+        counts = self._joint(clique)
+        counts.flags.writeable = False
+        if self._cached_cells + counts.size <= _CACHE_CELLS:
+            self._cache[clique] = counts
+            self._cached_cells += counts.size
+        return counts
 
 
-def count(source: Source, schema: Schema, cliques: Iterable[Clique]) -> Counts:
-    """Count every clique in one pass."""
-    parts = [schema.encode(batch) for batch in open_source(source).batches(schema.names)]
-    codes = {a: np.concatenate([p[a] for p in parts]) for a in schema.names}
-    return Counts(schema.sizes, codes)
+def _check_memory(cells: int, what: str, limit: int) -> None:
+    if 8 * cells > limit:
+        raise ParameterError(
+            f"{what} takes {8 * cells / 2**20:,.0f} MiB, more than the limit of "
+            f"{limit / 2**20:,.0f} MiB; give the attributes fewer bins, or ask for marginals of "
+            "fewer attributes"
+        )
