@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-POLL_SECONDS = 0.05
+# Reading /proc costs about a millisecond, so a long run is looked at less often.
+POLL_SECONDS = (0.05, 0.5)
+POLL_OFTEN_FOR = 10.0
 TAIL_CHARACTERS = 4000
 
 
@@ -32,7 +34,8 @@ class Measured:
         wall: Seconds on the clock.
         cpu: User and system seconds, of the process and every descendant it waited for.
         peak_mb: Largest resident set in MB (10**6 bytes): of the whole process tree as sampled
-            every 50 ms, or of the largest single process as the kernel saw it, if that is more.
+            every 50 ms (every 500 ms after ten seconds), or of the largest single process as the
+            kernel saw it, if that is more.
         returncode: Exit status; negative for a signal.
         timed_out: Whether a limit ended it.
         stdout: What it printed (the last 4,000 characters kept, unless asked otherwise).
@@ -130,7 +133,7 @@ class _Watcher(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        while not self._done.wait(POLL_SECONDS):
+        while not self._done.wait(self._pause()):
             resident, cpu = _tree_usage(self.pid)
             self.peak_bytes = max(self.peak_bytes, resident)
             over_cpu = self.cpu_limit is not None and cpu > self.cpu_limit
@@ -140,6 +143,10 @@ class _Watcher(threading.Thread):
                 self.timed_out = True
                 _end_group(self.pid)
                 return
+
+    def _pause(self) -> float:
+        often, seldom = POLL_SECONDS
+        return often if time.perf_counter() - self.started < POLL_OFTEN_FOR else seldom
 
     def stop(self) -> None:
         self._done.set()
