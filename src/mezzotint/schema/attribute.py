@@ -1,7 +1,8 @@
 """One column's public facts, and its codes.
 
     Attribute
-    ├── Categorical            categories.py    a list of texts
+    ├── Empty                  categories.py    no values at all
+    ├── Categorical                             a list of texts
     │   ├── Ordered, Boolean
     │   └── Text                                no list yet: fitting refuses it
     └── Numeric                numeric.py       bins along a line

@@ -65,9 +65,7 @@ class Categorical(Attribute):
         return pa.array(list(codes), pa.string()), np.array(list(codes.values()), self.dtype)
 
     def _encode_plain(self, array: pa.Array) -> np.ndarray:
-        from mezzotint.schema.values import pc
-
-        from mezzotint.schema.values import texts
+        from mezzotint.schema.values import pc, texts
 
         known, codes = self._lookup
         words = texts(array, self.name)
@@ -175,6 +173,7 @@ class Boolean(Categorical):
 
     def _format(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
+
         from mezzotint.schema.values import pc
 
         if not pa.types.is_boolean(array.type):
@@ -195,6 +194,59 @@ class Text(Categorical):
             raise self._wrong("a text has no categories; give it the type categorical")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Empty(Attribute):
+    """A column without values: its one code says missing."""
+
+    type: ClassVar[str] = "empty"
+    facts: ClassVar[tuple[str, ...]] = ("type",)
+
+    def __post_init__(self) -> None:
+        if self.missing is None:
+            raise self._wrong("an empty column is always missing; remove `missing: false`")
+
+    @property
+    def lacks(self) -> None:
+        """Nothing is lacking."""
+        return
+
+    @property
+    def values(self) -> int:
+        """None."""
+        return 0
+
+    def _encode_plain(self, array: pa.Array) -> np.ndarray:
+        return np.zeros(len(array), self.dtype)
+
+    def draw(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Missing values have no value."""
+        return codes
+
+    def restore(self, values: np.ndarray, codes: np.ndarray) -> pa.Array:
+        """Nulls."""
+        import pyarrow as pa
+
+        return pa.nulls(len(codes), arrow_type(self.storage or "string"))
+
+    def intervals(self) -> tuple[np.ndarray, np.ndarray]:
+        """No codes but the missing one."""
+        return np.empty(0), np.empty(0)
+
+    def numeric(self, codes: np.ndarray) -> np.ndarray:
+        """No number."""
+        return np.full(len(codes), np.nan)
+
+    def plain(self, text: str) -> int:
+        """There is no value."""
+        raise self._wrong(f"an empty column has no value such as {text!r}")
+
+    def _labels(self) -> list[str]:
+        return []
+
+    def _format(self, array: pa.Array) -> pa.Array:
+        return array.cast("string")
+
+
 def stored(array: pa.Array, storage: str) -> pa.Array:
     """A column as the Arrow type that a schema names ("string", "dictionary", "int64", ...)."""
     import pyarrow as pa
@@ -207,9 +259,12 @@ def stored(array: pa.Array, storage: str) -> pa.Array:
 
 
 def arrow_type(storage: str) -> pa.DataType:
-    """The Arrow type of that name, time zones in brackets included."""
+    """The Arrow type of that name, time zones and precisions included."""
     import pyarrow as pa
 
+    if storage.startswith("decimal128("):
+        precision, scale = storage[len("decimal128(") : -1].split(",")
+        return pa.decimal128(int(precision), int(scale))
     if storage.startswith("timestamp["):
         unit, _, zone = storage[len("timestamp[") : -1].partition(", tz=")
         return pa.timestamp(unit, zone or None)

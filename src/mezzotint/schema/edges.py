@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import asinh, floor, log10
 from typing import Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ def even_edges(
         edges = np.linspace(least, greatest, bins + 1)
     else:
         unit = max(abs(least), abs(greatest)) / LOG_REACH or 1.0
-        edges = np.sinh(np.linspace(*np.arcsinh([least / unit, greatest / unit]), bins + 1)) * unit
+        edges = np.sinh(np.linspace(asinh(least / unit), asinh(greatest / unit), bins + 1)) * unit
     if grid == 1:
         whole = np.rint(edges).astype(np.int64)
         whole[0], whole[-1] = least, greatest

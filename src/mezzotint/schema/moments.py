@@ -84,6 +84,7 @@ class Datetime(Numeric):
 
     def _natural(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
+
         from mezzotint.schema.values import pc
 
         moments = pc.multiply(array, MICROSECONDS[self.resolution]).cast(pa.timestamp("us"))
@@ -122,6 +123,7 @@ class TimeOfDay(Numeric):
 
     def _natural(self, array: pa.Array) -> pa.Array:
         import pyarrow as pa
+
         from mezzotint.schema.values import pc
 
         return pc.multiply(array, MICROSECONDS[self.resolution]).cast(pa.time64("us"))
@@ -133,6 +135,7 @@ class TimeOfDay(Numeric):
 
 def _formatted(moments: pa.Array, pattern: str) -> pa.Array:
     import pyarrow as pa
+
     from mezzotint.schema.values import pc
 
     # Arrow's %S shows the fraction of its unit, so whole seconds are asked for as such.

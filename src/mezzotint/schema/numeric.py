@@ -101,13 +101,13 @@ class Numeric(Attribute):
     def least(self) -> float:
         """The lower bound, as a plain value."""
         self._require_complete()
-        return (self.edges or self.bounds or ())[0]
+        return (self.edges or self.bounds or (0.0,))[0]
 
     @property
     def greatest(self) -> float:
         """The upper bound, as a plain value."""
         self._require_complete()
-        return (self.edges or self.bounds or ())[-1]
+        return (self.edges or self.bounds or (0.0,))[-1]
 
     @property
     def cells(self) -> int:
@@ -234,7 +234,9 @@ class Numeric(Attribute):
         points = [self.write(p) for p in self.special]
         if self.exact:
             return points + [self.write(v) for v in self.starts]
-        texts = [(self.write(a), self.write(b)) for a, b in zip(self.starts, self.ends, strict=True)]
+        texts = [
+            (self.write(a), self.write(b)) for a, b in zip(self.starts, self.ends, strict=True)
+        ]
         between = "–" if self.whole else "–<"
         bins = [a if a == b else f"{a}{between}{b}" for a, b in texts]
         bins[-1] = bins[-1].replace("–<", "–")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from mezzotint.errors import DataError
+from mezzotint.sources.source import ROWS
+
+pc: Any = pyarrow.compute
 
 
 def write_table(table: pa.Table, path: str | Path, *, delimiter: str = ",") -> None:
@@ -37,18 +42,26 @@ def write_table(table: pa.Table, path: str | Path, *, delimiter: str = ",") -> N
 
 
 def _write_csv(table: pa.Table, file: IO[bytes], delimiter: str) -> None:
-    import csv
-    import io
+    # A string array's bytes lie end to end in memory: rows joined by Arrow are the file itself.
+    header = [pa.array([name]) for name in table.column_names]
+    file.write(_lines(header, delimiter))
+    for batch in table.to_batches(max_chunksize=ROWS):
+        file.write(_lines([column.cast(pa.string()) for column in batch.columns], delimiter))
 
-    import pyarrow.csv
 
-    header = io.StringIO()
-    csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
-    file.write(header.getvalue().encode())
-    options = pyarrow.csv.WriteOptions(
-        include_header=False, delimiter=delimiter, quoting_style="needed"
-    )
-    pyarrow.csv.write_csv(table, file, options)
+def _lines(columns: list[pa.Array], delimiter: str) -> bytes:
+    fields = [_quoted(column.fill_null(""), delimiter) for column in columns]
+    rows = pc.binary_join_element_wise(*fields, delimiter)
+    whole = pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows)
+    return pc.binary_join(whole, "\n")[0].as_buffer().to_pybytes() + b"\n"
+
+
+def _quoted(column: pa.Array, delimiter: str) -> pa.Array:
+    special = pc.match_substring_regex(column, f'["\r\n{re.escape(delimiter)}]')
+    if not pc.any(special, min_count=0).as_py():
+        return column
+    doubled = pc.replace_substring(column, '"', '""')
+    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
 @contextmanager
