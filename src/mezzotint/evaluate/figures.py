@@ -13,7 +13,7 @@ from math import floor, isnan, log10
 import numpy as np
 from markupsafe import Markup, escape
 
-_WIDTH, _HEIGHT = 320, 132
+_WIDTH, _HEIGHT = 320, 150
 
 
 def percent(share: float | None) -> str:
@@ -49,6 +49,7 @@ def histogram(
     synthetic: Sequence[float],
     real: Sequence[float] | None,
     *,
+    ends: tuple[str, str],
     missing: bool,
     title: str,
 ) -> Markup:
@@ -60,10 +61,11 @@ def histogram(
         labels: one per bar.
         synthetic: shares.
         real: shares, or None.
+        ends: the least and the greatest value, written under the axis.
         missing: whether the last bar counts missing values; it then stands apart.
         title: what the drawing shows, for those who hear it.
     """
-    top, bottom, gap = 16.0, 112.0, 10.0 if missing else 0.0
+    top, bottom, gap = 16.0, 130.0, 10.0 if missing else 0.0
     n = len(labels)
     width = (_WIDTH - gap) / n
     left = [i * width + (gap if missing and i == n - 1 else 0) for i in range(n)]
@@ -101,28 +103,25 @@ def histogram(
         parts.append(f'<path class="real-line" d="{"".join(steps)}"/>')
     if cut:
         tall = int(highest.argmax())
-        middle = min(max(left[tall] + width / 2, 4.0), _WIDTH - 4.0)
-        anchor = "start" if middle < _WIDTH / 2 else "end"
+        middle = left[tall] + width / 2
+        anchor = "start" if middle < 100 else "end" if middle > _WIDTH - 100 else "middle"
         text = percent(synthetic[tall])
         if real is not None:
             text = f"{percent(real[tall])} real, {text} synthetic"
         parts.append(
             f'<path class="cut" d="M{left[tall] - 3:.1f} {top + 9}l{width + 6:.1f} -5'
             f'm0 4l{-width - 6:.1f} 5"/><text class="note" x="{middle:.1f}" y="{top - 5}" '
-            f'text-anchor="{anchor}">↑ {text}</text>'
+            f'text-anchor="{anchor}">{text}</text>'
         )
     parts.append(f'<path class="axis" d="M0 {bottom}H{_WIDTH}"/>')
-    last = n - 2 if missing and n > 1 else n - 1
-    ends = [(0.0, labels[0], "start")]
-    if last > 0:
-        edge = left[last] + width
-        ends.append((edge if not missing else edge - 44, labels[last], "end"))
+    edge = left[-2] + width - 24 if missing and n > 1 else float(_WIDTH)
+    words = [(0.0, ends[0], "start"), (edge, ends[1], "end")]
     if missing:
-        ends.append((float(_WIDTH), "missing", "end"))
+        words.append((float(_WIDTH), "missing", "end"))
     parts += [
         f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="{anchor}">'
         f"{escape(shorten(label, 20))}</text>"
-        for x, label, anchor in ends
+        for x, label, anchor in words
     ]
     return _svg(_WIDTH, _HEIGHT, parts, title)
 
@@ -136,6 +135,7 @@ def heat_map(
     show: Callable[[float], str],
     brief: Callable[[float], str] | None = None,
     top: float | None = None,
+    room: int = 30,
 ) -> Markup:
     """A matrix as a grid of cells: copper above zero, blue below, empty where undefined.
 
@@ -147,13 +147,12 @@ def heat_map(
         show: a value in words, for the cell's tip.
         brief: a value in a few characters, written into the cell if there is room.
         top: the value of full colour; by default the largest.
+        room: a cell's width when there are nine to sixteen columns.
     """
-    cell = (
-        34 if len(columns) <= 8 else 30 if len(columns) <= 16 else 20 if len(columns) <= 26 else 14
-    )
+    cell = next((c for most, c in ((8, 34), (16, room), (26, 20)) if len(columns) <= most), 14)
     size = 11 if cell >= 20 else 9
-    across = max((len(shorten(c, 18)) for c in columns), default=0) * size * 0.44 + 10
-    down = max((len(shorten(r, 18)) for r in rows), default=0) * size * 0.56 + 8
+    across = max((len(shorten(c, 18)) for c in columns), default=0) * size * 0.5 + 12
+    down = max((len(shorten(r, 18)) for r in rows), default=0) * size * 0.63 + 10
     finite = np.abs(values[~np.isnan(values)])
     full = top or (float(finite.max()) if len(finite) else 0.0) or 1.0
     parts = []
@@ -188,7 +187,7 @@ def heat_map(
                     f'x="{x + (cell - 1) / 2:.1f}" y="{y + cell / 2 + 3.5:.1f}">'
                     f"{escape(brief(value))}</text>"
                 )
-    width = down + len(columns) * cell + across * 0.5
+    width = down + len(columns) * cell + across * 0.75
     return _svg(width, across + len(rows) * cell, parts, title, natural=True)
 
 
@@ -230,19 +229,28 @@ def whisker_axis(low: float, high: float) -> Markup:
 
 def gauge(value: float, copy: float, shuffled: float, title: str) -> Markup:
     """An error between two yardsticks: chance alone, and columns without relations."""
-    high = max(value, shuffled, copy, 1e-9) * 1.08
+    high = max(value, shuffled, copy, 1e-9) * 1.06
 
     def x(v: float) -> float:
-        return 4 + 272 * v / high
+        return 10 + 400 * v / high
 
     at = x(value)
     parts = [
-        '<path class="track" d="M4 14H276"/>',
+        '<path class="track" d="M10 14H410"/>',
         f'<path class="reach" d="M{x(copy):.1f} 14H{x(shuffled):.1f}"/>',
-        f'<path class="tick" d="M{x(copy):.1f} 6v16M{x(shuffled):.1f} 6v16"/>',
-        f'<path class="syn" d="M{at:.1f} 5l9 9 -9 9 -9 -9z"/>',
+        f'<path class="tick" d="M{x(copy):.1f} 5v18M{x(shuffled):.1f} 5v18"/>',
+        f'<path class="syn" d="M{at:.1f} 4l10 10 -10 10 -10 -10z"/>',
     ]
-    return _svg(280, 28, parts, title)
+    apart = abs(x(shuffled) - x(copy)) > 175
+    labels = (
+        (copy, f"fresh draw of real rows {percent(copy)}", 37),
+        (shuffled, f"shuffled columns {percent(shuffled)}", 37 if apart else 51),
+    )
+    parts += [
+        f'<text x="{min(max(x(v), 80), 345):.1f}" y="{y}" text-anchor="middle">{words}</text>'
+        for v, words, y in labels
+    ]
+    return _svg(420, 56, parts, title)
 
 
 def reach(share: float, title: str) -> Markup:
@@ -261,15 +269,18 @@ def reach(share: float, title: str) -> Markup:
 def plate() -> Markup:
     """The masthead: grain that turns, from left to right, into a picture."""
     rng = np.random.default_rng(1642)  # the year of the first mezzotint
-    x, y = rng.uniform(0, 1200, 9000), rng.uniform(0, 200, 9000)
-    burnished = np.clip((x - 330) / 480, 0, 1)
-    ridges = [(560, 70, 95), (730, 125, 60), (900, 60, 110), (1080, 135, 75)]
-    height = sum(h * np.exp(-(((x - c) / w) ** 2)) for c, h, w in ridges)
-    light = np.exp(-np.abs(200 - y - height) / 22) + 0.5 * ((200 - y) < height) * (
-        (200 - y) / np.maximum(height, 1)
-    )
-    chance = 0.2 * (1 - burnished) + burnished * np.clip(light, 0.008, 1) * 0.55
-    kept = rng.random(9000) < chance
+    n = 60_000
+    x, y = rng.uniform(0, 1200, n), rng.uniform(0, 200, n)
+    burnished = np.clip((x - 330) / 380, 0, 1)
+    # A dark sky with a moon, and hills before it, each hiding what lies behind.
+    moon = np.hypot(x - 1010, y - 52)
+    light = 0.012 + 0.12 * np.exp(-moon / 46) + 0.75 * (moon < 25)
+    for hill, (lift, glow) in enumerate(((112, 0.3), (76, 0.5), (38, 0.85))):
+        crest = lift + (21 - 4 * hill) * np.sin(x / (110 - 21 * hill) + 2.1 * hill)
+        depth = crest + 5 * np.sin(x / 27 + 2 * hill) - (200 - y)
+        light = np.where(depth > 0, glow * np.exp(-depth / (7 + 5 * hill)) + 0.015, light)
+    chance = 0.085 * (1 - burnished) + 0.62 * burnished * light
+    kept = rng.random(n) < chance
     dots = "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(x[kept], y[kept], strict=True))
     return Markup(  # noqa: S704  (numbers only)
         '<svg class="plate" viewBox="0 0 1200 200" preserveAspectRatio="xMaxYMax slice" '

@@ -8,9 +8,10 @@ from mezzotint.evaluate.figures import number
 from mezzotint.privacy.accounting import Adjacency
 from mezzotint.privacy.statement import Statement
 
+_SYMBOLS = {"sigma": "σ", "epsilon": "ε", "l2_squared": "squared sensitivity"}
 _KINDS = {
-    "gaussian": "measured with discrete Gaussian noise",
-    "exponential": "chosen by the exponential mechanism",
+    "gaussian": "measured, Gaussian noise",
+    "exponential": "chosen at random",
     "randomised-response": "randomised response",
 }
 
@@ -36,8 +37,8 @@ def ledger_rows(statement: Statement) -> list[LedgerRow]:
             about=release.about,
             how=_KINDS.get(release.kind, release.kind),
             noise=", ".join(
-                f"{name.replace('_', ' ')} {number(float(value))}"
-                for name, value in release.parameters.items()
+                f"{_SYMBOLS.get(name, name.replace('_', ' '))} {number(float(value))}"
+                for name, value in sorted(release.parameters.items(), reverse=True)
             ),
             rho=release.rho,
             share=release.rho / total,

@@ -31,8 +31,8 @@ class Term:
         return np.where(np.isnan(x), 0.0, (x - self.centre) / self.scale)
 
 
-def independent(terms: list[Term], tables: Sequence[Rows], notes: list[str]) -> list[Term]:
-    """Leave out terms that earlier ones determine in either table (Gram-Schmidt)."""
+def independent(terms: list[Term], tables: Sequence[Rows], dropped: list[str]) -> list[Term]:
+    """The terms that no earlier ones determine in either table; `dropped` gets the others."""
     kept: list[Term] = []
     bases = [[np.full(t.count, 1 / np.sqrt(max(t.count, 1)))] for t in tables]
     for term in terms:
@@ -46,7 +46,7 @@ def independent(terms: list[Term], tables: Sequence[Rows], notes: list[str]) -> 
             left = np.linalg.norm(x)
             residuals.append(x / left if left > 1e-6 * size else None)
         if any(r is None for r in residuals):
-            notes.append(f"{term.name} was left out: the terms before it determine it.")
+            dropped.append(term.name)
             continue
         kept.append(term)
         for basis, residual in zip(bases, residuals, strict=True):

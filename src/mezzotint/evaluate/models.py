@@ -78,10 +78,16 @@ class Kind:
     features: Callable[[Rows, Sequence[Column]], Callable[[Rows], np.ndarray]]
 
     def train(self, table: Rows, response: np.ndarray, predictors: Sequence[Column]) -> Trained:
-        """Fit a fresh model; one cut short at its iteration limit still counts."""
+        """Fit a fresh model; one cut short at its iteration limit still counts.
+
+        One thread: these tables are small, and threads that wait for a busy machine's cores burn
+        several times the work.
+        """
+        from threadpoolctl import threadpool_limits
+
         features = self.features(table, predictors)
         model = self.make()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(limits=1):
             warnings.simplefilter("ignore")
             return Trained(model.fit(features(table), response), features)
 
@@ -95,11 +101,17 @@ class Trained:
 
     def answer(self, table: Rows) -> np.ndarray:
         """Predicted numbers, shape (table.count,)."""
-        return self.model.predict(self.features(table))
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return self.model.predict(self.features(table))
 
     def probabilities(self, table: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities, shape (table.count, classes), and the classes."""
-        return self.model.predict_proba(self.features(table)), self.model.classes_
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return self.model.predict_proba(self.features(table)), self.model.classes_
 
 
 def classifiers(predictors: Sequence[Column], seed: int) -> list[Kind]:

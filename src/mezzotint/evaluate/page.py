@@ -48,6 +48,8 @@ def render(report: Report) -> str:
         highest=_highest,
         neighbours=neighbours,
         reach=reach,
+        score_text=score_text,
+        changed_associations=changed_associations,
     )
     ledger = [] if report.statement is None else ledger_rows(report.statement)
     return environment.get_template("report.html").render(
@@ -68,6 +70,31 @@ def worst_pairs(pairs: Pairs) -> list[tuple[str, str, float]]:
         (pairs.names[i], pairs.names[j], float(pairs.distances[i, j]))
         for i, j in zip(left[order], right[order], strict=True)
     ]
+
+
+def changed_associations(associations: Associations) -> list[tuple[str, str, float, float]]:
+    """The dozen pairs whose association changed most: names, real, synthetic."""
+    if associations.real is None or associations.difference is None:
+        return []
+    left, right = np.triu_indices(len(associations.names), 1)
+    change = np.nan_to_num(np.abs(associations.difference[left, right]))
+    order = np.argsort(-change, kind="stable")[:12]
+    return [
+        (
+            associations.names[i],
+            associations.names[j],
+            float(associations.real[i, j]),
+            float(associations.synthetic[i, j]),
+        )
+        for i, j in zip(left[order], right[order], strict=True)
+    ]
+
+
+def score_text(score: Score, value: float) -> str:
+    """A score to three decimals; an error in the target's own unit."""
+    if isnan(value):
+        return "–"
+    return figures.number(value) if score.smaller_is_better else f"{value:.3f}"
 
 
 def reach(score: Score) -> Markup:
@@ -91,6 +118,7 @@ def column_chart(view: AttributeView) -> Markup:
         view.labels,
         view.synthetic,
         view.real,
+        ends=view.ends,
         missing=view.missing,
         title=f"Distribution of {view.name} in {compared}",
     )
@@ -105,6 +133,7 @@ def pair_chart(pair: PairView, which: str) -> Markup:
         shares,
         title=f"{pair.names[0]} by {pair.names[1]} in the {which} rows",
         show=figures.percent,
+        brief=lambda share: f"{100 * share:.0f}" if share >= 0.005 else "",
         top=float(max(pair.real.max(), pair.synthetic.max())),
     )
 
@@ -142,6 +171,7 @@ def association_map(associations: Associations, which: str) -> Markup:
         title=titles[which],
         show=lambda value: f"{value:+.2f}" if which == "difference" else f"{value:.2f}",
         top=0.5 if which == "difference" else 1.0,
+        room=24,
     )
 
 

@@ -134,8 +134,7 @@ def compare_regressions(
         else:
             responses = [t.values[target] for t in tables]
         names = list(predictors) or _choose(tables[0], target, notes)
-        explained_by = [real.columns[name] for name in names]
-        coefficients = _coefficients(tables, responses, explained_by, notes, logistic=logistic)
+        coefficients = _coefficients(tables, responses, names, notes, logistic=logistic)
     return Regression(
         target=target,
         outcome=outcome,
@@ -150,33 +149,38 @@ def compare_regressions(
 def _coefficients(
     tables: Sequence[Rows],
     responses: Sequence[np.ndarray],
-    predictors: Sequence[Column],
+    names: list[str],
     notes: list[str],
     *,
     logistic: bool,
 ) -> tuple[Coefficient, ...]:
+    """Fit on both tables; while a predictor separates the outcome, do without the strongest."""
     if any(np.ptp(response) == 0 for response in responses):
         notes.append("The outcome does not vary in one of the tables: there is nothing to explain.")
         return ()
-    terms = _terms(tables, responses, predictors, logistic=logistic)
-    terms = independent(terms, tables, notes)
-    if not terms:
-        notes.append("No predictor varies enough in both tables.")
-        return ()
-    if any(len(response) < 3 * len(terms) for response in responses):
-        notes.append(f"Too few rows for a regression with {len(terms)} terms.")
-        return ()
-    fits = [fit(t, r, terms, logistic=logistic) for t, r in zip(tables, responses, strict=True)]
-    if fits[0] is None or fits[1] is None:
-        notes.append(
-            "The regression did not converge on one of the tables (a predictor separates the "
-            "outcome): its coefficients mean nothing and are not shown."
+    columns = tables[0].columns
+    while names:
+        predictors = [column for name, column in columns.items() if name in names]
+        dropped: list[str] = []
+        terms = independent(_terms(tables, responses, predictors, logistic), tables, dropped)
+        if not terms:
+            break
+        if any(len(response) < 3 * len(terms) for response in responses):
+            notes.append(f"Too few rows for a regression with {len(terms)} terms.")
+            return ()
+        real, synthetic = (
+            fit(t, r, terms, logistic=logistic) for t, r in zip(tables, responses, strict=True)
         )
-        return ()
-    return tuple(
-        Coefficient(term.name, *map(float, a), *map(float, b))
-        for term, a, b in zip(terms, fits[0], fits[1], strict=True)
-    )
+        if real is not None and synthetic is not None:
+            notes += [f"{name} was left out: the terms before it determine it." for name in dropped]
+            return tuple(
+                Coefficient(term.name, *map(float, a), *map(float, b))
+                for term, a, b in zip(terms, real, synthetic, strict=True)
+            )
+        notes.append(f"{names[0]} was left out: with it, the regression does not converge.")
+        names = names[1:]
+    notes.append("No predictor varies enough in both tables.")
+    return ()
 
 
 def _direction(low: float, high: float) -> int:
@@ -191,7 +195,7 @@ def _event(table: Rows, column: Column) -> int:
 
 
 def _choose(real: Rows, target: str, notes: list[str]) -> list[str]:
-    """The attributes most associated with the target, no two of them near copies."""
+    """The attributes most associated with the target, strongest first, no two near copies."""
     groups = {
         name: group(
             np.bincount(real.codes[name], minlength=column.size),
@@ -214,14 +218,13 @@ def _choose(real: Rows, target: str, notes: list[str]) -> list[str]:
             notes.append(f"{name} was left out: it all but determines {target}.")
         elif all(association(name, other) <= _REDUNDANT for other in chosen):
             chosen.append(name)
-    return [name for name in real.columns if name in chosen]
+    return chosen
 
 
 def _terms(
     tables: Sequence[Rows],
     responses: Sequence[np.ndarray],
     predictors: Sequence[Column],
-    *,
     logistic: bool,
 ) -> list[Term]:
     """The design's columns, those only that both tables can estimate."""

@@ -39,6 +39,7 @@ class Column:
         write: writes a number as the schema does, where plain digits would say nothing: dates
             and times.
         unit: what such numbers count: "days", "seconds", ...
+        ends: the least and the greatest value in words, where values are ordered.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     missing: int | None = None
     write: Callable[[float], str] | None = None
     unit: str = ""
+    ends: tuple[str, str] = ("", "")
 
     @property
     def size(self) -> int:
@@ -136,7 +138,17 @@ def _column(attribute: Attribute) -> Column:
         missing=attribute.missing_code,
         write=attribute.write if moment else None,
         unit=f"{getattr(attribute, 'resolution', 'day')}s" if moment else "",
+        ends=_ends(attribute),
     )
+
+
+def _ends(attribute: Attribute) -> tuple[str, str]:
+    from mezzotint.schema.numeric import Numeric
+
+    if isinstance(attribute, Numeric):
+        return attribute.write(attribute.least), attribute.write(attribute.greatest)
+    labels = attribute.labels()
+    return labels[0], labels[attribute.values - 1]
 
 
 def read(table: Any, schema: Schema, rng: np.random.Generator, *, role: str) -> Rows:
@@ -154,7 +166,7 @@ def read(table: Any, schema: Schema, rng: np.random.Generator, *, role: str) -> 
         DataError: the table has no rows, or lacks a column of the schema.
     """
     from mezzotint.schema.numeric import Numeric
-    from mezzotint.tables.sources import open_source
+    from mezzotint.sources import open_source
 
     source = open_source(table)
     lacking = [name for name in schema.names if name not in source.columns]

@@ -68,6 +68,7 @@ class AttributeView:
         ordered: whether the bars follow an order of values.
         labels: one label per bar; one may stand for several categories.
         missing: whether there is a bar, then the last, for missing values.
+        ends: the least and the greatest value, where values are ordered.
         synthetic: share of the synthetic rows per bar.
         real: share of the real rows per bar, or None in a public report.
         error: half the L1 distance over all codes, or None in a public report.
@@ -80,6 +81,7 @@ class AttributeView:
     ordered: bool
     labels: tuple[str, ...]
     missing: bool
+    ends: tuple[str, str]
     synthetic: tuple[float, ...]
     real: tuple[float, ...] | None
     error: float | None
@@ -121,18 +123,18 @@ def view(real: Rows | None, synthetic: Rows, column: Column) -> AttributeView:
     name = column.name
     ours = _shares(synthetic, column)
     theirs = None if real is None else _shares(real, column)
-    labels = list(column.labels)
+    gaps = [] if column.missing is None else [column.missing]
+    if not any(shares[gaps].any() for shares in (ours, theirs) if shares is not None):
+        gaps = []
+    bars = [[code] for code in column.present]
     if not column.ordered:
         # Ordered by the synthetic shares, so that a public report shows the same order.
-        last = [] if column.missing is None else [column.missing]
-        by_share = [int(c) for c in np.argsort(-ours, kind="stable") if c not in last]
-        room = MOST_BARS - len(last)
-        shown = by_share if len(by_share) <= room else by_share[: room - 1]
-        rest = by_share[len(shown) :]
-        bars = [[c] for c in shown] + ([rest] if rest else []) + [[c] for c in last]
-        labels = [column.labels[b[0]] if len(b) == 1 else f"{len(b)} others" for b in bars]
-        ours = np.array([ours[b].sum() for b in bars])
-        theirs = None if theirs is None else np.array([theirs[b].sum() for b in bars])
+        bars = [[c] for c in sorted(column.present, key=lambda c: -ours[c])]
+        room = MOST_BARS - len(gaps)
+        if len(bars) > room:
+            bars = [*bars[: room - 1], [bar[0] for bar in bars[room - 1 :]]]
+    bars += [[code] for code in gaps]
+    labels = [column.labels[b[0]] if len(b) == 1 else f"{len(b)} others" for b in bars]
     error = real_summary = None
     if real is not None:
         error = marginal_distance(real.codes, synthetic.codes, synthetic.sizes, (name,))
@@ -142,9 +144,10 @@ def view(real: Rows | None, synthetic: Rows, column: Column) -> AttributeView:
         type=column.type,
         ordered=column.ordered,
         labels=tuple(labels),
-        missing=column.missing is not None,
-        synthetic=tuple(map(float, ours)),
-        real=None if theirs is None else tuple(map(float, theirs)),
+        missing=bool(gaps),
+        ends=column.ends,
+        synthetic=tuple(float(ours[bar].sum()) for bar in bars),
+        real=None if theirs is None else tuple(float(theirs[bar].sum()) for bar in bars),
         error=error,
         synthetic_summary=Summary.of(synthetic.values[name], column) if column.numeric else None,
         real_summary=real_summary,
@@ -179,10 +182,21 @@ def pair_view(real: Rows, synthetic: Rows, names: Sequence[str]) -> PairView:
 
 
 def _groups(real: Codes, synthetic: Codes, column: Column) -> np.ndarray:
+    """Groups of the codes that occur in either table; those that do not, share the first."""
     counts = [np.bincount(t[column.name], minlength=column.size) for t in (real, synthetic)]
     weights = sum(c / max(c.sum(), 1) for c in counts)
-    groups = group(np.asarray(weights), ordered=column.ordered, missing=column.missing)
-    return np.unique(groups, return_inverse=True)[1]
+    occurring = np.flatnonzero(weights)
+    missing = None if column.missing is None else np.searchsorted(occurring, column.missing)
+    groups = np.zeros(column.size, int) - 1
+    groups[occurring] = np.unique(
+        group(
+            np.asarray(weights)[occurring],
+            ordered=column.ordered,
+            missing=int(missing) if missing is not None and missing < len(occurring) else None,
+        ),
+        return_inverse=True,
+    )[1]
+    return groups
 
 
 def _labels(column: Column, groups: np.ndarray) -> tuple[str, ...]:
