@@ -163,7 +163,7 @@ class Store:
     def _trusting(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise LedgerError(
                 f"{self.place} cannot be used ({error}); nothing was released. "
                 "Check the file, its rights and the space on its disk, or restore it from a copy"

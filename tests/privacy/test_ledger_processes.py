@@ -1,0 +1,192 @@
+"""Many processes, forks and SIGKILL: never over the cap, never unrecorded, never shared noise."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mezzotint.errors import BudgetError, LedgerError
+from mezzotint.privacy import noise
+from mezzotint.privacy.accounting import Budget
+from mezzotint.privacy.ledger import Ledger
+from mezzotint.privacy.releases import units_within
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Runs `work` in a child; its exit status says whether it returned."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def join(children: list[int]) -> None:
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+
+
+def test_concurrent_spenders_never_exceed_the_cap(tmp_path):
+    """Ten processes open, spend and close at will; the cap is met to the last affordable run."""
+    path, workers, ask = tmp_path / "l.db", 10, Budget(0.3)
+    with Ledger.open(path) as ledger:
+        ledger.set_cap("adult", Budget(2.0))
+
+    def spend() -> None:
+        with Ledger.open(path) as mine:
+            for _ in range(100):
+                try:
+                    run = mine.begin(ask, mechanism="AIM", dataset="adult")
+                except BudgetError:
+                    return
+                # Spends its whole grant, so that nothing is given back.
+                while True:
+                    try:
+                        run.gaussian("m", 30.0)
+                    except BudgetError:
+                        break
+                run.close()
+
+    join([fork(spend) for _ in range(workers)])
+    with Ledger.open(path) as ledger:
+        ledger.verify()
+        account = ledger.account("adult")
+        total = sum(r.units for run in ledger.runs() for r in ledger.releases(run.id))
+        assert total == account.booked <= account.cap_units
+        # Refused only when another run no longer fitted.
+        assert account.booked + units_within(ask) > account.cap_units
+        assert account.epsilon <= 2.0
+
+
+def test_threads_of_one_process_share_a_ledger(tmp_path):
+    with Ledger.open(tmp_path / "l.db") as ledger:
+        run = ledger.begin(Budget(1.0), mechanism="AIM", dataset="adult")
+        threads = [
+            threading.Thread(target=lambda: [run.gaussian("m", 1000.0) for _ in range(20)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [r.seq for r in run.releases] == list(range(80))
+        ledger.verify()
+
+
+@pytest.mark.parametrize("backend", ["auto", "opendp", "keyed"])
+def test_three_forked_workers_draw_different_noise(tmp_path, backend: str):
+    """The parent has drawn already, so that every sampler's state exists before the fork."""
+    path = tmp_path / "l.db"
+    ledger = Ledger.open(path, backend=backend)
+    run = ledger.begin(Budget(9.0), mechanism="AIM", dataset="adult")
+    drawn = [noise.discrete_gaussian(run.gaussian("parent", 50.0), 40).tolist()]
+
+    def work(index: int) -> None:
+        mine = noise.discrete_gaussian(run.gaussian(f"worker {index}", 50.0), 40)
+        (tmp_path / f"{index}.json").write_text(json.dumps(mine.tolist()))
+
+    join([fork(lambda index=index: work(index)) for index in range(3)])
+    drawn += [json.loads((tmp_path / f"{index}.json").read_text()) for index in range(3)]
+    for i in range(4):
+        for j in range(i):
+            assert abs(np.corrcoef(drawn[i], drawn[j])[0, 1]) < 0.9
+    assert sorted(r.about for r in run.releases) == ["parent"] + [f"worker {i}" for i in range(3)]
+    assert [r.seq for r in run.releases] == [0, 1, 2, 3]
+    ledger.verify()
+    ledger.close()
+
+
+def test_a_spend_does_not_survive_a_fork():
+    run = Ledger.memory().begin(Budget(9.0), mechanism="AIM", dataset="adult")
+    spend = run.gaussian("m", 50.0)
+
+    def work() -> None:
+        with pytest.raises(LedgerError, match="was recorded by another process"):
+            noise.discrete_gaussian(spend, 3)
+        with pytest.raises(LedgerError, match="belongs to the process that made it; a forked"):
+            run.gaussian("m", 50.0)
+
+    join([fork(work)])
+    assert len(noise.discrete_gaussian(spend, 3)) == 3
+
+
+def test_kill_9_in_the_release_path_leaves_nothing_unrecorded_and_no_double_noise(tmp_path):
+    """Forty workers killed at random moments; what came out is in the ledger, once, and repeats."""
+    path, out = tmp_path / "l.db", tmp_path / "out.jsonl"
+    Ledger.open(path).close()
+    moments = random.Random(11)
+
+    def work(request: str) -> None:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        ledger = Ledger.open(path)
+        run = ledger.begin(
+            Budget(5.0), mechanism="AIM", dataset="adult", fingerprint=b"rows", request=request
+        )
+        for i in range(200):
+            spend = run.gaussian(f"m{i}", 40.0)
+            drawn = noise.discrete_gaussian(spend, 6).tolist()
+            line = {"request": request, "hash": spend.release.hash, "seq": i, "drawn": drawn}
+            os.write(handle, (json.dumps(line) + "\n").encode())
+
+    killed = 0
+    for round_ in range(40):
+        # Every request is tried by several workers in turn: a retry must repeat, not redraw.
+        child = fork(lambda round_=round_: work(f"request {round_ // 4}"))
+        time.sleep(moments.uniform(0.0, 0.06))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert killed >= 20
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(lines) > 40
+    with Ledger.open(path) as ledger:
+        ledger.verify()
+        recorded = {r.hash for run in ledger.runs() for r in ledger.releases(run.id)}
+        assert {line["hash"] for line in lines} <= recorded
+        noises: dict[tuple[str, int], list[int]] = {}
+        for line in lines:
+            key = (line["request"], line["seq"])
+            assert noises.setdefault(key, line["drawn"]) == line["drawn"]
+        # Reservations of the killed stay booked.
+        runs = ledger.runs()
+        assert {run.state for run in runs} == {"open"}
+        assert ledger.account("adult").booked == sum(run.units for run in runs)
+        # The last attempt completes the work, with the bytes that came out before.
+        for held in runs:
+            run = ledger.begin(
+                Budget(5.0),
+                mechanism="AIM",
+                dataset="adult",
+                fingerprint=b"rows",
+                request=held.request,
+            )
+            for i in range(held.releases):
+                drawn = noise.discrete_gaussian(run.gaussian(f"m{i}", 40.0), 6).tolist()
+                assert noises.get((held.request or "", i), drawn) == drawn
+        assert [r.releases for r in ledger.runs()] == [r.releases for r in runs]
+
+
+def test_many_processes_may_create_the_ledger_at_once(tmp_path):
+    path = tmp_path / "l.db"
+
+    def work() -> None:
+        with (
+            Ledger.open(path) as ledger,
+            ledger.begin(Budget(0.1), mechanism="AIM", dataset="adult") as run,
+        ):
+            run.gaussian("m", 1000.0)
+
+    join([fork(work) for _ in range(8)])
+    with Ledger.open(path) as ledger:
+        assert len(ledger.runs()) == 8
+    assert [p.name for p in tmp_path.iterdir()] == ["l.db"]
