@@ -165,9 +165,9 @@ def _warnings_about(
     notes = []
     if not separate:
         notes.append(
-            "No separate test table was given: the models were tested on "
-            f"{HELD_OUT:.0%} of the real rows. If the synthetic table was made from all real "
-            "rows, its score is slightly flattered, because the test rows took part in making it."
+            f"No separate test table was given: the models were tested on {100 * HELD_OUT:.0f} % "
+            "of the real rows. If the synthetic table was made from all real rows, its score is "
+            "slightly flattered, because the test rows took part in making it."
         )
     dropped = int((~real.known(target)).sum())
     if dropped:

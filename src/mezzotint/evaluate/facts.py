@@ -60,7 +60,7 @@ def _values(attribute: Attribute) -> str:
     if isinstance(attribute, Numeric):
         ends = f"{attribute.write(attribute.least)} to {attribute.write(attribute.greatest)}"
         special = ", ".join(attribute.write(point) for point in attribute.special)
-        return f"{ends}; apart: {special}" if special else ends
+        return f"{ends}; with a code of its own: {special}" if special else ends
     labels = attribute.labels()[: attribute.values]
     shown = ", ".join(labels[:_MOST_CATEGORIES])
     more = len(labels) - _MOST_CATEGORIES

@@ -31,11 +31,16 @@ def number(value: float | None) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 1e7 or abs(value) < 1e-4:
-        return f"{value:.3g}"
+    if abs(value) >= 1e12 or abs(value) < 1e-4:
+        return f"{value:.3g}".replace("-", "−")
     digits = max(0, 3 - floor(log10(abs(value))))
-    text = f"{value:,.{digits}f}"
+    text = f"{value:,.{digits}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def power(value: float) -> str:
+    """A very small number: "1e-9"."""
+    return f"{value:g}".replace("e-0", "e-")
 
 
 def shorten(text: str, length: int = 24) -> str:
@@ -49,7 +54,7 @@ def histogram(
     synthetic: Sequence[float],
     real: Sequence[float] | None,
     *,
-    ends: tuple[str, str],
+    marks: tuple[str, ...],
     missing: bool,
     title: str,
 ) -> Markup:
@@ -61,7 +66,7 @@ def histogram(
         labels: one per bar.
         synthetic: shares.
         real: shares, or None.
-        ends: the least and the greatest value, written under the axis.
+        marks: the least value, the one in the middle of the axis, and the greatest.
         missing: whether the last bar counts missing values; it then stands apart.
         title: what the drawing shows, for those who hear it.
     """
@@ -114,8 +119,10 @@ def histogram(
             f'text-anchor="{anchor}">{text}</text>'
         )
     parts.append(f'<path class="axis" d="M0 {bottom}H{_WIDTH}"/>')
-    edge = left[-2] + width - 24 if missing and n > 1 else float(_WIDTH)
-    words = [(0.0, ends[0], "start"), (edge, ends[1], "end")]
+    edge = left[-1] - gap if missing else float(_WIDTH)
+    words = list(
+        zip((0.0, edge / 2, edge - 44 * missing), marks, ("start", "middle", "end"), strict=True)
+    )
     if missing:
         words.append((float(_WIDTH), "missing", "end"))
     parts += [
@@ -151,8 +158,8 @@ def heat_map(
     """
     cell = next((c for most, c in ((8, 34), (16, room), (26, 20)) if len(columns) <= most), 14)
     size = 11 if cell >= 20 else 9
-    across = max((len(shorten(c, 18)) for c in columns), default=0) * size * 0.5 + 12
-    down = max((len(shorten(r, 18)) for r in rows), default=0) * size * 0.63 + 10
+    across = 0.77 * max((_length(shorten(c, 18), size) for c in columns), default=0) + 12
+    down = max((_length(shorten(r, 18), size) for r in rows), default=0) + 10
     finite = np.abs(values[~np.isnan(values)])
     full = top or (float(finite.max()) if len(finite) else 0.0) or 1.0
     parts = []
@@ -241,13 +248,13 @@ def gauge(value: float, copy: float, shuffled: float, title: str) -> Markup:
         f'<path class="tick" d="M{x(copy):.1f} 5v18M{x(shuffled):.1f} 5v18"/>',
         f'<path class="syn" d="M{at:.1f} 4l10 10 -10 10 -10 -10z"/>',
     ]
-    apart = abs(x(shuffled) - x(copy)) > 175
+    apart = abs(x(shuffled) - x(copy)) > 190
     labels = (
         (copy, f"fresh draw of real rows {percent(copy)}", 37),
         (shuffled, f"shuffled columns {percent(shuffled)}", 37 if apart else 51),
     )
     parts += [
-        f'<text x="{min(max(x(v), 80), 345):.1f}" y="{y}" text-anchor="middle">{words}</text>'
+        f'<text x="{min(max(x(v), 92), 335):.1f}" y="{y}" text-anchor="middle">{words}</text>'
         for v, words, y in labels
     ]
     return _svg(420, 56, parts, title)
@@ -286,6 +293,12 @@ def plate() -> Markup:
         '<svg class="plate" viewBox="0 0 1200 200" preserveAspectRatio="xMaxYMax slice" '
         f'aria-hidden="true"><path d="{dots}"/></svg>'
     )
+
+
+def _length(text: str, size: int) -> float:
+    """About how wide a text is, in the widest of the fonts that a reader may have."""
+    wide = sum(c in "mwMW@%…—" or ord(c) > 0x2E7F for c in text)
+    return size * (0.62 * len(text) + 0.12 * sum(map(str.isupper, text)) + 0.35 * wide)
 
 
 def _ticks(low: float, high: float) -> list[float]:

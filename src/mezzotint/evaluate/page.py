@@ -20,7 +20,7 @@ from mezzotint.evaluate.ledger_table import ledger_rows, neighbours
 from mezzotint.evaluate.regression import Regression
 from mezzotint.evaluate.report import Pairs, Report
 from mezzotint.evaluate.views import MOST_BARS, AttributeView, PairView
-from mezzotint.evaluate.words import closeness_reading, key_figures, verdict
+from mezzotint.evaluate.words import closeness_reading, key_figures, score_text, verdict
 
 
 def render(report: Report) -> str:
@@ -32,7 +32,9 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=figures.percent, number=figures.number, short=_short)
+    environment.filters.update(
+        percent=figures.percent, number=figures.number, power=figures.power, short=_short
+    )
     environment.globals.update(
         style=Markup(environment.get_template("style.css").render()),  # noqa: S704
         plate=figures.plate(),
@@ -90,13 +92,6 @@ def changed_associations(associations: Associations) -> list[tuple[str, str, flo
     ]
 
 
-def score_text(score: Score, value: float) -> str:
-    """A score to three decimals; an error in the target's own unit."""
-    if isnan(value):
-        return "–"
-    return figures.number(value) if score.smaller_is_better else f"{value:.3f}"
-
-
 def reach(score: Score) -> Markup:
     """How far a score comes from guessing towards what real rows teach; empty if nowhere."""
     way = score.real - score.guess
@@ -118,7 +113,7 @@ def column_chart(view: AttributeView) -> Markup:
         view.labels,
         view.synthetic,
         view.real,
-        ends=view.ends,
+        marks=view.marks,
         missing=view.missing,
         title=f"Distribution of {view.name} in {compared}",
     )
@@ -201,4 +196,4 @@ def _highest(view: AttributeView) -> float:
 
 
 def _short(value: float) -> str:
-    return "–" if isnan(value) else f"{value:.2f}"
+    return "–" if isnan(value) else f"{value:.2f}".replace("-", "−")

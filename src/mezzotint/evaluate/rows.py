@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mezzotint.errors import DataError
+from mezzotint.evaluate.figures import number
 
 if TYPE_CHECKING:
     from mezzotint.schema import Schema
@@ -39,7 +40,8 @@ class Column:
         write: writes a number as the schema does, where plain digits would say nothing: dates
             and times.
         unit: what such numbers count: "days", "seconds", ...
-        ends: the least and the greatest value in words, where values are ordered.
+        spans: the least and the greatest value of each code but the missing one, in words; only
+            where values are ordered.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Column:
     missing: int | None = None
     write: Callable[[float], str] | None = None
     unit: str = ""
-    ends: tuple[str, str] = ("", "")
+    spans: tuple[tuple[str, str], ...] = ()
 
     @property
     def size(self) -> int:
@@ -138,17 +140,19 @@ def _column(attribute: Attribute) -> Column:
         missing=attribute.missing_code,
         write=attribute.write if moment else None,
         unit=f"{getattr(attribute, 'resolution', 'day')}s" if moment else "",
-        ends=_ends(attribute),
+        spans=_spans(attribute),
     )
 
 
-def _ends(attribute: Attribute) -> tuple[str, str]:
+def _spans(attribute: Attribute) -> tuple[tuple[str, str], ...]:
+    from mezzotint.schema.moments import Date, Datetime, TimeOfDay
     from mezzotint.schema.numeric import Numeric
 
-    if isinstance(attribute, Numeric):
-        return attribute.write(attribute.least), attribute.write(attribute.greatest)
-    labels = attribute.labels()
-    return labels[0], labels[attribute.values - 1]
+    if not isinstance(attribute, Numeric):
+        return tuple((label, label) for label in attribute.labels()[: attribute.values])
+    write = attribute.write if isinstance(attribute, Date | Datetime | TimeOfDay) else number
+    low, high = (points.tolist() for points in attribute.intervals())
+    return tuple((write(a), write(b)) for a, b in zip(low, high, strict=True))
 
 
 def read(table: Any, schema: Schema, rng: np.random.Generator, *, role: str) -> Rows:
@@ -245,7 +249,7 @@ def _numbers(array: Any, attribute: Numeric, codes: np.ndarray) -> np.ndarray:
 
 
 def _plain(array: Any, attribute: Numeric) -> np.ndarray:
-    numbers, valid = attribute._read(array)
+    numbers, valid = attribute.read(array)
     return np.where(valid & np.isfinite(numbers), numbers, np.nan)
 
 

@@ -68,7 +68,7 @@ class AttributeView:
         ordered: whether the bars follow an order of values.
         labels: one label per bar; one may stand for several categories.
         missing: whether there is a bar, then the last, for missing values.
-        ends: the least and the greatest value, where values are ordered.
+        marks: the least, a middle and the greatest value, where values are ordered.
         synthetic: share of the synthetic rows per bar.
         real: share of the real rows per bar, or None in a public report.
         error: half the L1 distance over all codes, or None in a public report.
@@ -81,7 +81,7 @@ class AttributeView:
     ordered: bool
     labels: tuple[str, ...]
     missing: bool
-    ends: tuple[str, str]
+    marks: tuple[str, ...]
     synthetic: tuple[float, ...]
     real: tuple[float, ...] | None
     error: float | None
@@ -145,13 +145,18 @@ def view(real: Rows | None, synthetic: Rows, column: Column) -> AttributeView:
         ordered=column.ordered,
         labels=tuple(labels),
         missing=bool(gaps),
-        ends=column.ends,
+        marks=_marks(column),
         synthetic=tuple(float(ours[bar].sum()) for bar in bars),
         real=None if theirs is None else tuple(float(theirs[bar].sum()) for bar in bars),
         error=error,
         synthetic_summary=Summary.of(synthetic.values[name], column) if column.numeric else None,
         real_summary=real_summary,
     )
+
+
+def _marks(column: Column) -> tuple[str, ...]:
+    spans = column.spans
+    return (spans[0][0], spans[len(spans) // 2][0], spans[-1][1]) if spans else ("", "", "")
 
 
 def _shares(table: Rows, column: Column) -> np.ndarray:
@@ -204,10 +209,11 @@ def _labels(column: Column, groups: np.ndarray) -> tuple[str, ...]:
     labels = []
     for index in range(int(groups.max()) + 1):
         codes = np.flatnonzero(groups == index)
-        if len(codes) == 1:
+        if column.ordered and column.missing not in codes:
+            low, high = column.spans[codes[0]][0], column.spans[codes[-1]][1]
+            labels.append(low if low == high else f"{low} to {high}")
+        elif len(codes) == 1:
             labels.append(column.labels[codes[0]])
-        elif column.ordered:
-            labels.append(f"{column.labels[codes[0]]} … {column.labels[codes[-1]]}")
         else:
             labels.append(f"{len(codes)} others")
     return tuple(labels)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from mezzotint.evaluate.downstream import Downstream, Score
-from mezzotint.evaluate.figures import number, percent
+from mezzotint.evaluate.figures import number, percent, power
 from mezzotint.evaluate.report import Closeness, Report
 
 
@@ -88,28 +88,31 @@ def key_figures(report: Report) -> list[KeyFigure]:
             KeyFigure(
                 "Privacy loss",
                 f"ε = {report.statement.epsilon:g}",
-                f"The promised bound, with δ = {report.statement.delta:g}. Smaller is stricter.",
+                f"The promised bound, with δ = {power(report.statement.delta)}. Smaller is stricter.",
                 private=False,
             )
         )
     figures.append(
-        KeyFigure("Synthetic rows", f"{report.synthetic_rows:,}", "Rows compared here.", False)
+        KeyFigure(
+            "Synthetic rows",
+            f"{report.synthetic_rows:,}",
+            "Rows in the table looked at here.",
+            False,
+        )
     )
     names = {1: "Single columns", 2: "Pairs of columns", 3: "Triples of columns"}
     figures += [
         KeyFigure(names[c.k], percent(c.synthetic.mean), closeness_reading(c), private=True)
         for c in report.closeness
     ]
-    best = headline_score(report.downstream) if report.downstream else None
-    if best is not None:
+    if report.downstream is not None and report.downstream.scores:
+        best = headline_score(report.downstream)
         figures.append(
             KeyFigure(
                 "Prediction",
-                f"{number(best.synthetic)} of {number(best.real)}",
-                f"{best.metric} on real rows for {report.downstream.target}, learnt from "
-                "synthetic rows; the second figure was learnt from real ones."
-                if report.downstream
-                else "",
+                f"{score_text(best, best.synthetic)} of {score_text(best, best.real)}",
+                f"{best.metric} in predicting “{report.downstream.target}” on real rows, learnt "
+                "from synthetic rows; the second figure was learnt from real ones.",
                 private=True,
             )
         )
@@ -136,10 +139,15 @@ def closeness_reading(closeness: Closeness) -> str:
     )
 
 
-def headline_score(downstream: Downstream) -> Score | None:
+def headline_score(downstream: Downstream) -> Score:
     """The score that sums up the models: AUC, else balanced accuracy, else R²."""
-    for metric in ("AUC", "Balanced accuracy", "R²"):
-        scores = [s for s in downstream.scores if s.metric == metric]
-        if scores:
-            return max(scores, key=lambda s: s.real)
-    return None
+    order = ("AUC", "Balanced accuracy", "R²")
+    found = [s for metric in order for s in downstream.scores if s.metric == metric]
+    return max((s for s in found if s.metric == found[0].metric), key=lambda s: s.real)
+
+
+def score_text(score: Score, value: float) -> str:
+    """A score to three decimals; an error in the target's own unit."""
+    if isnan(value):
+        return "–"
+    return number(value) if score.smaller_is_better else f"{value:.3f}".replace("-", "−")
