@@ -19,10 +19,11 @@ from mezzotint.privacy.accounting import Adjacency, PrivacyUnit
 from mezzotint.schema.attribute import MISSING_TEXTS, Attribute
 from mezzotint.schema.categories import Boolean, Categorical, Empty, Ordered, Text, arrow_type
 from mezzotint.schema.constraints import Condition, Constraint, Inequality, Never
-from mezzotint.schema.moments import Date, Datetime, Resolution, TimeOfDay
+from mezzotint.schema.moments import Date, Datetime, TimeOfDay
 from mezzotint.schema.numeric import Continuous, Integer, Numeric
 from mezzotint.schema.schema import Schema
 from mezzotint.schema.suggest import did_you_mean
+from mezzotint.schema.values import Resolution
 
 VERSION = 1
 TYPES: dict[str, type[Attribute]] = {
@@ -83,7 +84,7 @@ class SchemaText(_Strict):
     """The whole document as the YAML has it."""
 
     mezzotint_schema: int = Field(VERSION, alias="mezzotint-schema")
-    unit: UnitText = UnitText()
+    unit: UnitText = Field(default_factory=lambda: UnitText())
     missing: Texts = MISSING_TEXTS
     attributes: dict[str, AttributeText]
     never: tuple[dict[str, Any], ...] = ()

@@ -29,7 +29,8 @@ from mezzotint.sources.delimited import CsvSource
 
 MAX_CATEGORIES = 128
 _FEW = 32
-_SPIKE = 0.05
+_SPIKE = 0.1
+_SPIKE_AT_END = 0.05
 _MAX_SPIKES = 3
 _SKEWED = 0.1
 _DIGITS = 6
@@ -178,8 +179,10 @@ def _whole_bounds(least: int, greatest: int) -> tuple[int, int]:
 
 
 def _spikes(points: Points, rows: int) -> tuple[list[float], Points]:
-    """Values that many rows share, and the points without them."""
-    often = np.flatnonzero(points.counts >= max(_SPIKE * rows, 2))
+    """Values that many rows share (at zero and the ends fewer will do), and the rest."""
+    needed = np.full(len(points.values), _SPIKE * rows)
+    needed[np.isin(points.values, (0, points.least, points.greatest))] = _SPIKE_AT_END * rows
+    often = np.flatnonzero(points.counts >= np.maximum(needed, 2))
     top = np.sort(often[np.argsort(-points.counts[often], kind="stable")][:_MAX_SPIKES])
     left = np.ones(len(points.values), dtype=bool)
     left[top] = False

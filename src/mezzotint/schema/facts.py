@@ -61,21 +61,23 @@ def fact_about_unit(unit: PrivacyUnit, name: str) -> Fact:
 
 
 def _words(attribute: Attribute, name: str) -> str:
-    if name == "type":
-        return f"its values are of the type {attribute.type}"
-    if name == "missing":
-        if attribute.missing is None:
-            return "a value is never missing"
-        return f"a value can be missing (written as {attribute.missing[0]!r})"
-    if isinstance(attribute, Categorical):
-        listed = ", ".join(attribute.categories[:12])
-        more = len(attribute.categories) - 12
-        return f"its values are {listed}" + (f" and {more} more" if more > 0 else "")
-    if not isinstance(attribute, Numeric):
-        return name
-    if name == "bounds":
-        low, high = attribute.write(attribute.least), attribute.write(attribute.greatest)
-        return f"its values lie between {low} and {high}"
-    if name == "special":
-        return f"the values {', '.join(map(attribute.write, attribute.special))} stand out"
-    return f"it is skewed, so that bins of {attribute.spacing} spacing suit it"
+    match name, attribute:
+        case "type", _:
+            words = f"its values are of the type {attribute.type}"
+        case "missing", Attribute(missing=None):
+            words = "a value is never missing"
+        case "missing", Attribute(missing=(first, *_)):
+            words = f"a value can be missing (written as {first!r})"
+        case "categories", Categorical(categories=categories):
+            more = f" and {len(categories) - 12} more" if len(categories) > 12 else ""
+            words = f"its values are {', '.join(categories[:12])}{more}"
+        case "bounds", Numeric():
+            low, high = attribute.write(attribute.least), attribute.write(attribute.greatest)
+            words = f"its values lie between {low} and {high}"
+        case "special", Numeric(special=special):
+            words = f"the values {', '.join(map(attribute.write, special))} stand out"
+        case "bins", Numeric(spacing="log"):
+            words = "it is skewed, so that bins that widen away from zero suit it"
+        case _:
+            words = f"its {name} are as the schema says"
+    return words

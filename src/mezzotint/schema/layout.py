@@ -24,7 +24,7 @@ _PENDING = """\
 # For each: correct it if need be; remove it from the list once you answer for its being public.
 # `mezzotint schema confirm FILE` asks fact by fact.
 """
-_PLAIN = re.compile(r"[A-Za-z0-9_.+<>=/(^$][A-Za-z0-9_.+<>=/()&;*%$^'|~ -]*|-?[0-9][0-9.eE+-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_.+<=/(^$][A-Za-z0-9_.+<>=/()&;*%$^'|~ -]*|-?[0-9][0-9.eE+-]*")
 
 
 def to_yaml(schema: Schema) -> str:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mezzotint.schema.numeric import Numeric
-from mezzotint.schema.values import MICROSECONDS, clock, days, instants
+from mezzotint.schema.values import MICROSECONDS, Resolution, clock, days, instants
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Resolution = Literal["microsecond", "millisecond", "second", "minute", "hour", "day"]
 _EPOCH = date(1970, 1, 1)
 
 
@@ -31,7 +30,8 @@ class Date(Numeric):
     type: ClassVar[str] = "date"
     natural_storage: ClassVar[str] = "date32[day]"
 
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Plain values, and which could be read."""
         return days(array, self.name, self.format_)
 
     def plain(self, text: str) -> int:
@@ -66,7 +66,8 @@ class Datetime(Numeric):
     type: ClassVar[str] = "datetime"
     natural_storage: ClassVar[str] = "timestamp[us]"
 
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Plain values, and which could be read."""
         micros, valid = instants(array, self.name, self.format_)
         return micros // MICROSECONDS[self.resolution], valid
 
@@ -106,7 +107,8 @@ class TimeOfDay(Numeric):
     type: ClassVar[str] = "time"
     natural_storage: ClassVar[str] = "time64[us]"
 
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Plain values, and which could be read."""
         micros, valid = clock(array, self.name)
         return micros // MICROSECONDS[self.resolution], valid
 

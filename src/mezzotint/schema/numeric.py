@@ -158,7 +158,7 @@ class Numeric(Attribute):
         return len(self.special) + len(self.starts)
 
     def _encode_plain(self, array: pa.Array) -> np.ndarray:
-        values, valid = self._read(array)
+        values, valid = self.read(array)
         codes = self._code(values)
         if not valid.all():
             codes[~valid] = self._unreadable_code
@@ -255,7 +255,8 @@ class Numeric(Attribute):
         return array
 
     @abstractmethod
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]: ...
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """A column as plain values, and which of them could be read at all."""
 
     @abstractmethod
     def write(self, value: float) -> str:
@@ -274,7 +275,8 @@ class Integer(Numeric):
 
     type: ClassVar[str] = "integer"
 
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Plain values, and which could be read."""
         from mezzotint.schema.values import integers
 
         return integers(array, self.name)
@@ -314,7 +316,8 @@ class Continuous(Numeric):
     def _grid(self) -> float | None:
         return None if self.decimals is None else 10.0**-self.decimals
 
-    def _read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Plain values, and which could be read."""
         from mezzotint.schema.values import numbers
 
         return numbers(array, self.name)

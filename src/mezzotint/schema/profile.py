@@ -150,9 +150,8 @@ class Profile:
             self._add_moments(values, counts)
 
     def _add_text(self, words: pa.Array, listed: list[str], counts: np.ndarray) -> None:
-        if self.numeric:
-            plain, valid = numbers(words, self.name)
-            self.numeric = bool(valid.all()) and not any(map(_CODE_LIKE.match, listed))
+        plain, valid = numbers(words, self.name)
+        self.numeric &= bool(valid.all()) and not any(map(_CODE_LIKE.match, listed))
         if self.numeric:
             self.points.add(plain, counts)
             self.whole &= bool(np.all(np.rint(plain) == plain))

@@ -11,7 +11,7 @@ Private and public: values are private; names and Arrow types are public.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,15 @@ pc: Any = pyarrow.compute
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI]nf(inity)?$"
 WHOLE = r"^[+-]?\d{1,18}$"
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
-MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000}
-MICROSECONDS |= {"second": 1_000_000, "millisecond": 1_000, "microsecond": 1}
+Resolution = Literal["day", "hour", "minute", "second", "millisecond", "microsecond"]
+MICROSECONDS: dict[Resolution, int] = {
+    "day": 86_400_000_000,
+    "hour": 3_600_000_000,
+    "minute": 60_000_000,
+    "second": 1_000_000,
+    "millisecond": 1_000,
+    "microsecond": 1,
+}
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -26,8 +26,7 @@ class ArrowSource:
         self.name = name or f"{self._family} {type(table).__name__}"
         self._held = self._hold()
         self._reader = None if self._held is not None else self._open()
-        schema = self._held.schema if self._held is not None else self._reader_schema()
-        self.columns = checked_columns(schema.names, self.name)
+        self.columns = checked_columns(self._names(), self.name)
 
     def _hold(self) -> pa.Table | None:
         """The whole table, where it lies in memory anyway."""
@@ -59,11 +58,10 @@ class ArrowSource:
             return pa.RecordBatchReader.from_stream(table)
         return table
 
-    def _reader_schema(self) -> Any:
-        if callable(self._reader):
-            schema = self._reader()
-            return _Names(list(schema.names()))
-        return self._reader.schema if self._reader is not None else pa.schema([])
+    def _names(self) -> list[str]:
+        if self._held is not None:
+            return self._held.schema.names
+        return self._reader().names() if callable(self._reader) else self._reader.schema.names
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, in the table's order."""
@@ -107,7 +105,7 @@ class ArrowSource:
         if self._family == "polars":
             import polars
 
-            frame = polars.from_arrow(table)
+            frame = polars.DataFrame(table)
             return frame.lazy() if isinstance(self._table, polars.LazyFrame) else frame
         if self._family == "duckdb":
             import duckdb
@@ -118,8 +116,3 @@ class ArrowSource:
         if isinstance(self._table, Mapping):
             return table.to_pydict()
         return table
-
-
-class _Names:
-    def __init__(self, names: list[str]) -> None:
-        self.names = names

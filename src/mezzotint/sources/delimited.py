@@ -8,7 +8,7 @@ import gzip
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.csv
@@ -64,10 +64,10 @@ class CsvSource:
                 f"encoding {encoding!r} is unknown; give utf-8, latin-1, cp1252, utf-16, ..."
             ) from None
 
-    def _raw(self) -> IO[bytes]:
+    def _raw(self) -> BinaryIO:
         try:
             if self._path.suffix.lower() == ".gz":
-                return gzip.open(self._path, "rb")
+                return cast("BinaryIO", gzip.open(self._path, "rb"))
             return self._path.open("rb")
         except OSError as error:
             raise DataError(f"{self._path}: cannot be opened ({error.strerror})") from None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute
@@ -41,7 +41,7 @@ def write_table(table: pa.Table, path: str | Path, *, delimiter: str = ",") -> N
             _write_csv(table, file, delimiter)
 
 
-def _write_csv(table: pa.Table, file: IO[bytes], delimiter: str) -> None:
+def _write_csv(table: pa.Table, file: BinaryIO | gzip.GzipFile, delimiter: str) -> None:
     # A string array's bytes lie end to end in memory: rows joined by Arrow are the file itself.
     header = [pa.array([name]) for name in table.column_names]
     file.write(_lines(header, delimiter))
@@ -65,7 +65,7 @@ def _quoted(column: pa.Array, delimiter: str) -> pa.Array:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` that takes its place when the block ends well, and vanishes if not."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

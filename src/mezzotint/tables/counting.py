@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 
 import numpy as np
-import pyarrow as pa
 
 from mezzotint.errors import ParameterError
 from mezzotint.schema import Schema
+from mezzotint.schema.contribution import ContributionBound
 from mezzotint.sources import Source
-from mezzotint.tables.contribution import ContributionBound
 from mezzotint.tables.covering import cover
 from mezzotint.tables.domain import Clique, Domain
 
@@ -119,14 +118,20 @@ def joint_counts(columns: Sequence[np.ndarray], shape: Sequence[int], rows: int)
     """
     cells = prod(shape)
     total = np.zeros(cells, dtype=np.int64)
-    packed = np.empty(min(rows, max(_CHUNK, cells)), dtype=np.int64)
+    # Packing in two bytes instead of eight halves the memory traffic.
+    packed = np.zeros(
+        min(rows, max(_CHUNK, cells)),
+        np.int64 if cells > 1 << 32 else np.min_scalar_type(max(cells - 1, 0)),
+    )
     for start in range(0, rows, max(len(packed), 1)):
-        part = packed[: min(len(packed), rows - start)]
-        part[:] = 0
+        part = packed[: rows - start]
         for i, (codes, size) in enumerate(zip(columns, shape, strict=True)):
-            if i:
-                part *= size
-            part += codes[start : start + len(part)]
+            chunk = codes[start : start + len(part)]
+            if i == 0:
+                np.copyto(part, chunk)
+            else:
+                np.multiply(part, part.dtype.type(size), out=part)
+                np.add(part, chunk, out=part, casting="unsafe")
         total += np.bincount(part, minlength=cells)
     return total.reshape(tuple(shape))
 
@@ -171,8 +176,8 @@ class Tally:
             return
         parts, self._waiting, rows, self._rows = self._waiting, [], self._rows, 0
         columns = {a: np.concatenate([p[a] for p in parts]) for a in self.domain}
-        for block, counts in self._counts.items():
-            counts += joint_counts([columns[a] for a in block], counts.shape, rows)
+        for block, total in self._counts.items():
+            np.add(total, joint_counts([columns[a] for a in block], total.shape, rows), out=total)
 
 
 class Counts:

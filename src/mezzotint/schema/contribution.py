@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 import pyarrow as pa
 
-from mezzotint.schema import Schema
+from mezzotint.schema.schema import Schema
 
 
 class ContributionBound:
@@ -47,13 +47,12 @@ class ContributionBound:
         before = np.zeros(len(identifiers), dtype=np.int64)
         used = np.flatnonzero(counts)
         for index, identifier in zip(used, identifiers.take(used).to_pylist(), strict=True):
-            if isinstance(identifier, str):
-                identifier = identifier.strip()
-            if identifier is None or identifier in self._missing:
+            key = identifier.strip() if isinstance(identifier, str) else identifier
+            if key is None or key in self._missing:
                 before[index] = self._rows
                 continue
-            before[index] = self._seen.get(identifier, 0)
-            self._seen[identifier] = int(before[index] + counts[index])
+            before[index] = self._seen.get(key, 0)
+            self._seen[key] = int(before[index] + counts[index])
         order = np.argsort(unit, kind="stable")
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])[unit[order]]
         rank = np.empty(len(unit), dtype=np.int64)
