@@ -19,9 +19,9 @@ from mezzotint.privacy.zcdp import zcdp_epsilon, zcdp_rho
 
 UNITS_PER_RHO = 10**12
 
-# The samplers' laws are within 2^-200 of the true ones (see `gaussian_table`). By the definition
-# of (epsilon, delta)-DP, n draws at that distance add at most (1 + e^epsilon) n 2^-200 to delta.
-# This share of delta pays for it: at delta = 1e-15 and epsilon = 30 it covers 2^66 draws.
+# The keyed samplers' laws are within 2^-200 of the true ones (see `gaussian_table`). By the
+# definition of (epsilon, delta)-DP, n draws at that distance add at most (1 + e^epsilon) n 2^-200
+# to delta. This share of delta pays for it: 2^40 draws up to epsilon 62 at delta 1e-9.
 SAMPLER_SHARE = 2.0**-40
 
 

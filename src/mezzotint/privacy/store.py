@@ -12,6 +12,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class Store:
             self._db: sqlite3.Connection | None = sqlite3.connect(
                 ":memory:", isolation_level=None, check_same_thread=False
             )
+            weakref.finalize(self, self._db.close)
             _initialise(self._db)
         else:
             self._db = self._connect()
