@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mezzotint.evaluate.figures import number
+from mezzotint.evaluate.formats import number
 from mezzotint.privacy.accounting import Adjacency
 from mezzotint.privacy.statement import Statement
 

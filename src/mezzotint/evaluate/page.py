@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mezzotint.evaluate import figures
+from mezzotint.evaluate import figures, formats
 from mezzotint.evaluate.association import Associations
 from mezzotint.evaluate.downstream import Score
 from mezzotint.evaluate.ledger_table import ledger_rows, neighbours
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=figures.percent, number=figures.number, power=figures.power, short=_short
+        percent=formats.percent, number=formats.number, power=formats.power, short=_short
     )
     environment.globals.update(
         style=Markup(environment.get_template("style.css").render()),  # noqa: S704
@@ -98,7 +98,7 @@ def reach(score: Score) -> Markup:
     if isnan(way) or isnan(score.synthetic) or (way >= 0) == score.smaller_is_better or not way:
         return Markup("–")
     share = (score.synthetic - score.guess) / way
-    return figures.reach(share, f"{figures.percent(share)} of the way from guessing to real rows")
+    return figures.reach(share, f"{formats.percent(share)} of the way from guessing to real rows")
 
 
 def is_bars(view: AttributeView) -> bool:
@@ -127,7 +127,7 @@ def pair_chart(pair: PairView, which: str) -> Markup:
         pair.labels[1],
         shares,
         title=f"{pair.names[0]} by {pair.names[1]} in the {which} rows",
-        show=figures.percent,
+        show=formats.percent,
         brief=lambda share: f"{100 * share:.0f}" if share >= 0.005 else "",
         top=float(max(pair.real.max(), pair.synthetic.max())),
     )
@@ -140,7 +140,7 @@ def distance_map(names: Sequence[str], distances: np.ndarray) -> Markup:
         names,
         distances,
         title="How much each pair of attributes differs between the tables",
-        show=figures.percent,
+        show=formats.percent,
         brief=lambda value: f"{100 * value:.0f}",
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mezzotint.errors import DataError
-from mezzotint.evaluate.figures import number
+from mezzotint.evaluate.formats import number
 
 if TYPE_CHECKING:
     from mezzotint.schema import Schema

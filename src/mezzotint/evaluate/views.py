@@ -13,7 +13,7 @@ import numpy as np
 
 from mezzotint.evaluate.association import group
 from mezzotint.evaluate.fidelity import Codes, marginal_distance
-from mezzotint.evaluate.figures import number
+from mezzotint.evaluate.formats import number
 from mezzotint.evaluate.rows import Column, Rows
 
 MOST_BARS = 12

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from mezzotint.evaluate.downstream import Downstream, Score
-from mezzotint.evaluate.figures import number, percent, power
+from mezzotint.evaluate.formats import number, percent, power
 from mezzotint.evaluate.report import Closeness, Report
 
 
@@ -88,7 +88,8 @@ def key_figures(report: Report) -> list[KeyFigure]:
             KeyFigure(
                 "Privacy loss",
                 f"ε = {report.statement.epsilon:g}",
-                f"The promised bound, with δ = {power(report.statement.delta)}. Smaller is stricter.",
+                f"The promised bound, with δ = {power(report.statement.delta)}. "
+                "Smaller is stricter.",
                 private=False,
             )
         )
@@ -96,7 +97,7 @@ def key_figures(report: Report) -> list[KeyFigure]:
         KeyFigure(
             "Synthetic rows",
             f"{report.synthetic_rows:,}",
-            "Rows in the table looked at here.",
+            "Rows of the table described.",
             False,
         )
     )
