@@ -60,6 +60,7 @@ class Numeric(Attribute):
     facts: ClassVar[tuple[str, ...]] = ("type", "bounds", "bins", "special", "missing")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_line()
         if self.bins is not None and self.bins != "exact" and not 1 <= self.bins <= MAX_BINS:
             raise self._wrong(f"bins = {self.bins} must be between 1 and {MAX_BINS:,}")
@@ -209,15 +210,15 @@ class Numeric(Attribute):
         low = np.concatenate([np.asarray(self.special, kind), self.starts, self.starts[:1]])
         high = np.concatenate([np.asarray(self.special, kind), self.ends, self.ends[:1]])
         low, high = low[codes], high[codes]
-        values = self._uniform(low, high, rng)
+        values = self.between(low, high, rng)
         for _ in range(_REDRAWS if self.special else 0):
             again = (low < high) & np.isin(values, self.special)
             if not again.any():
                 break
-            values[again] = self._uniform(low[again], high[again], rng)
+            values[again] = self.between(low[again], high[again], rng)
         return values
 
-    def _uniform(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def between(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return rng.integers(low, high, endpoint=True)
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
@@ -330,7 +331,7 @@ class Continuous(Numeric):
         """The shortest digits that name the value."""
         return np.format_float_positional(value, trim="-") if abs(value) < 1e16 else repr(value)
 
-    def _uniform(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def between(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         values = low + rng.random(len(low)) * (high - low)
         if self.decimals is None:
             return values
@@ -341,9 +342,9 @@ class Continuous(Numeric):
         from mezzotint.schema.values import pc
 
         texts = array.cast("double").cast("string")
-        if self.trailing_zero:
+        if not self.trailing_zero:
             return texts
-        return pc.replace_substring_regex(texts, r"\.0$", "")
+        return pc.replace_substring_regex(texts, r"^(-?\d+)$", r"\1.0")
 
 
 def plain_points(attribute: Numeric, texts: Sequence[str]) -> tuple[float, ...]:

@@ -13,13 +13,14 @@ Source: Koller and Friedman, Probabilistic Graphical Models (2009), chapters 9 a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from mezzotint.tables.domain import Clique, Domain
 
 BYTES_PER_CELL = 8
+RETRIANGULATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ class JunctionTree:
         return tuple(roots)
 
     @cached_property
+    def homes(self) -> Mapping[str, int]:
+        """For each attribute the topmost clique that holds it."""
+        homes: dict[str, int] = {}
+        for i, clique in enumerate(self.cliques):
+            for a in clique:
+                homes.setdefault(a, i)
+        return homes
+
+    @cached_property
     def _clique_sets(self) -> tuple[frozenset[str], ...]:
         return tuple(frozenset(c) for c in self.cliques)
 
@@ -85,7 +95,8 @@ class SizeOracle:
 
     A candidate inside a clique of the tree is free. Otherwise the first price is an upper bound
     read off the present tree: the candidate's attributes are carried along the tree's paths.
-    Only where that bound is over the limit is the enlarged graph triangulated afresh.
+    Candidates over the limit by that bound are triangulated afresh, cheapest first, up to
+    ``RETRIANGULATIONS`` of them; those left over count as too large.
     """
 
     def __init__(self, domain: Domain, cliques: Iterable[Iterable[str]]) -> None:
@@ -97,14 +108,20 @@ class SizeOracle:
         self._neighbours = _adjacency_lists(self._parents)
         self.cells = sum(self._cells)
 
-    def fits(self, clique: Iterable[str], limit_cells: float) -> bool:
-        """Whether the model already holds the clique, or stays under the limit with it."""
-        mask = self._masks.mask(clique)
-        if any(mask & c == mask for c in self._cliques):
-            return True
-        if self._masks.cells(mask) > limit_cells:
-            return False
-        return self._carried(mask) <= limit_cells or self._retriangulated(mask) <= limit_cells
+    def affordable(self, candidates: Iterable[Clique], limit_cells: float) -> list[Clique]:
+        """The candidates that the model already holds, or holds within the limit; in order."""
+        prices: dict[Clique, float] = {}
+        for candidate in candidates:
+            mask = self._masks.mask(candidate)
+            held = any(mask & c == mask for c in self._cliques)
+            prices[candidate] = 0.0 if held else self._carried(mask)
+        unsure = [
+            c for c, p in prices.items() if p > limit_cells >= self._masks.domain.cells(c)
+        ]
+        unsure.sort(key=prices.__getitem__)
+        for candidate in unsure[:RETRIANGULATIONS]:
+            prices[candidate] = self._retriangulated(self._masks.mask(candidate))
+        return [c for c, p in prices.items() if p <= limit_cells]
 
     def _carried(self, mask: int) -> float:
         """Cells after carrying the first attributes along the tree to where the others live."""
@@ -150,6 +167,7 @@ class _Masks:
     """Attribute sets as bit masks over one domain."""
 
     def __init__(self, domain: Domain) -> None:
+        self.domain = domain
         self.attributes = domain.attributes
         self.sizes = tuple(domain.sizes.values())
         self.bit = {a: 1 << i for i, a in enumerate(self.attributes)}

@@ -1,0 +1,81 @@
+"""A fitted table: the model, the schema that decodes its rows, and the privacy statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mezzotint.errors import ParameterError
+from mezzotint.privacy.statement import Statement
+from mezzotint.schema import Schema
+from mezzotint.tables.evidence import Evidence
+from mezzotint.tables.graphical import GraphicalModel
+from mezzotint.tables.graphical.sampling import sample_codes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """What may leave the building. Everything here is public.
+
+    Attributes:
+        schema: the table's public facts.
+        model: the graphical model.
+        privacy: what is guaranteed, and the releases it rests on.
+    """
+
+    schema: Schema
+    model: GraphicalModel
+    privacy: Statement
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        random_state: int | None = None,
+    ) -> pa.Table:
+        """Draw synthetic rows.
+
+        Args:
+            n: how many; by default the model's own noisy estimate of the number of rows (with
+                ``where``: of those rows).
+            where: attribute -> a value, a list of values, a range ``(low, high)`` with both ends
+                included and None for an open end, or None for missing.
+            random_state: makes the rows repeatable. It touches post-processing only: the noise
+                in the model was drawn when it was fitted.
+
+        Raises:
+            ParameterError: if n is negative, ``where`` names an unknown attribute or value, or no
+                row can meet it.
+        """
+        rng = np.random.default_rng(random_state)
+        calibrated = self.model.calibrated
+        evidence = Evidence.of(self.schema, where or {})
+        if evidence:
+            calibrated = self.model.given(evidence.codes)
+        if n is None:
+            n = round(calibrated.total)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ParameterError(f"n = {n!r}: give a whole number of rows >= 0.")
+        codes = sample_codes(calibrated, n, rng)
+        return evidence.narrow(self.schema.decode(codes, rng), codes, rng)
+
+    def marginal(self, attributes: Iterable[str]) -> np.ndarray:
+        """Expected counts over some attributes, axes in the schema's order."""
+        return self.model.marginal(self._known(attributes))
+
+    def _known(self, attributes: Iterable[str]) -> list[str]:
+        return [self.schema[a].name for a in attributes]
+
+    def save(self, path: str | Path) -> None:
+        """Write a model file: a zip of JSON and arrays, whole or not at all."""
+        from mezzotint.tables.model_file import write_model
+
+        write_model(self, Path(path))

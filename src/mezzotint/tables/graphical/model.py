@@ -1,0 +1,88 @@
+"""The graphical model: what is sampled, queried, saved and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mezzotint.errors import ParameterError
+from mezzotint.tables.domain import Domain
+from mezzotint.tables.graphical.elimination import CalibratedTree
+from mezzotint.tables.graphical.junction_tree import JunctionTree
+from mezzotint.tables.graphical.loglinear import LogLinear, Zeros
+from mezzotint.tables.graphical.measurement import Measurement, Query
+from mezzotint.tables.graphical.propagation import Array
+
+
+@dataclass(frozen=True)
+class Potential:
+    """One query's parameters and how far each has been fitted."""
+
+    theta: Array
+    unfitted: Array
+
+
+@dataclass(frozen=True)
+class GraphicalModel:
+    """A distribution over rows, with an estimated number of them. Everything here is public.
+
+    Attributes:
+        domain: attributes and sizes.
+        potentials: the log-linear parameters of each measured query.
+        total: the estimated number of rows.
+        measurements: the noisy marginals it was fitted to.
+        zeros: cells that no row can occupy.
+    """
+
+    domain: Domain
+    potentials: Mapping[Query, Potential]
+    total: float
+    measurements: tuple[Measurement, ...]
+    zeros: Zeros = ()
+
+    @cached_property
+    def _all_rows(self) -> tuple[CalibratedTree, float]:
+        return self._calibrate(self.zeros, self.total)
+
+    @property
+    def calibrated(self) -> CalibratedTree:
+        """The calibrated junction tree."""
+        return self._all_rows[0]
+
+    def _calibrate(self, zeros: Zeros, total: float) -> tuple[CalibratedTree, float]:
+        family = LogLinear(self.domain, tuple(self.potentials), zeros)
+        thetas = [p.theta for p in self.potentials.values()]
+        beliefs, log_partition = family.calibrate(thetas, total)
+        return CalibratedTree(family.tree, beliefs, total), log_partition
+
+    def given(self, allowed: Mapping[str, np.ndarray]) -> CalibratedTree:
+        """The rows that take allowed codes only: their distribution and expected number.
+
+        Args:
+            allowed: attribute -> one truth value per code.
+
+        Raises:
+            ParameterError: if the model holds such rows to be impossible.
+        """
+        zeros = [*self.zeros, *(((a,), ~mask) for a, mask in allowed.items())]
+        restricted, log_partition = self._calibrate(zeros, self.total)
+        share = np.exp(log_partition - self._all_rows[1])
+        if not share > 0:
+            raise ParameterError(
+                f"where: the model holds no rows with this combination of {', '.join(allowed)}; "
+                "ask for a wider one."
+            )
+        beliefs = [b * share for b in restricted.beliefs]
+        return CalibratedTree(restricted.tree, beliefs, self.total * share)
+
+    @property
+    def tree(self) -> JunctionTree:
+        """The junction tree of the measured cliques."""
+        return self.calibrated.tree
+
+    def marginal(self, attributes: Iterable[str]) -> np.ndarray:
+        """Expected counts over some attributes, axes in the domain's order."""
+        return self.calibrated.marginal(self.domain.clique(attributes))
