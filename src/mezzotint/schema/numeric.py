@@ -176,7 +176,7 @@ class Numeric(Attribute):
         """Where the line is short: every value's code, from one below its least to one above."""
         if not self.whole:
             return None
-        points = [int(p) for p in (self.least, self.greatest, *self.special)]
+        points = [int(p) for p in (self.least, self.greatest, *self.special, *self._missing_points)]
         first, last = min(points) - 1, max(points) + 1
         if last - first >= _TABLE_CELLS:
             return None
