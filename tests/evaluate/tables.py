@@ -42,3 +42,11 @@ def coded(n: int, sizes: dict[str, int], seed: int = 0) -> dict[str, np.ndarray]
     """Codes drawn uniformly."""
     rng = np.random.default_rng(seed)
     return {name: rng.integers(size, size=n).astype(np.uint8) for name, size in sizes.items()}
+
+
+def read_mixed(n: int, seed: int = 0, *, related: bool = True):
+    """`mixed` as evaluation reads it."""
+    from mezzotint.evaluate.rows import read
+
+    table = mixed(n, seed, related=related)
+    return read(table, MIXED, np.random.default_rng(0), role="real")

@@ -154,5 +154,5 @@ def test_an_empty_table_is_refused(which):
 def test_k_out_of_range():
     real = coded(3, SIZES)
     assert workload_error(real, real, SIZES, 5) is None
-    with pytest.raises(ParameterError, match="k=0.*Give k >= 1"):
+    with pytest.raises(ParameterError, match=r"k=0.*Give k >= 1"):
         workload_error(real, real, SIZES, 0)

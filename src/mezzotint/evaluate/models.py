@@ -50,6 +50,8 @@ class TreeFeatures:
 
     def __init__(self, train: Rows, predictors: Sequence[Column]) -> None:
         self._predictors = predictors
+        # scikit-learn cannot bin a column without any number.
+        self._numbers = {c.name for c in predictors if c.numeric and train.known(c.name).any()}
         self._levels = {
             c.name: np.sort(_commonest(train, c, _LARGEST_BOOSTED))
             for c in predictors
@@ -61,7 +63,8 @@ class TreeFeatures:
         parts = []
         for column in self._predictors:
             if column.numeric:
-                parts.append(table.values[column.name])
+                x = table.values[column.name]
+                parts.append(x if column.name in self._numbers else np.zeros(len(x)))
                 continue
             levels, codes = self._levels[column.name], table.codes[column.name]
             at = np.minimum(np.searchsorted(levels, codes), len(levels) - 1)
