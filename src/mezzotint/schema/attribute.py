@@ -52,6 +52,10 @@ class Attribute(ABC):
     type: ClassVar[str]
     facts: ClassVar[tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        if self.missing is not None and not self.missing:
+            raise self._wrong("`missing` needs at least one text; write false if none is missing")
+
     @property
     @abstractmethod
     def lacks(self) -> str | None:

@@ -33,6 +33,7 @@ class Categorical(Attribute):
     facts: ClassVar[tuple[str, ...]] = ("type", "categories", "missing")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         trimmed = [category.strip() for category in self.categories]
         if len(trimmed) > MAX_CATEGORIES:
             raise self._wrong(
@@ -202,6 +203,7 @@ class Empty(Attribute):
     facts: ClassVar[tuple[str, ...]] = ("type",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.missing is None:
             raise self._wrong("an empty column is always missing; remove `missing: false`")
 
@@ -255,7 +257,10 @@ def stored(array: pa.Array, storage: str) -> pa.Array:
         return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    return array.cast(arrow_type(storage), safe=False)
+    kind = arrow_type(storage)
+    if pa.types.is_decimal(kind):
+        array = array.cast(pa.float64())
+    return array.cast(kind, safe=False)
 
 
 def arrow_type(storage: str) -> pa.DataType:

@@ -74,7 +74,7 @@ class UnitText(_Strict):
     """The privacy unit as the YAML has it."""
 
     name: str = "person"
-    rows: int = Field(1, ge=1)
+    rows: Annotated[int, Field(ge=1)] = 1
     adjacency: Adjacency = Adjacency.ADD_REMOVE
     column: str | None = None
     assumed: Texts = ()
@@ -84,7 +84,7 @@ class SchemaText(_Strict):
     """The whole document as the YAML has it."""
 
     mezzotint_schema: int = Field(VERSION, alias="mezzotint-schema")
-    unit: UnitText = Field(default_factory=lambda: UnitText())
+    unit: UnitText = UnitText()
     missing: Texts = MISSING_TEXTS
     attributes: dict[str, AttributeText]
     never: tuple[dict[str, Any], ...] = ()

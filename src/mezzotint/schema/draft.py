@@ -23,7 +23,7 @@ from mezzotint.schema.moments import Date, Datetime, TimeOfDay
 from mezzotint.schema.numeric import DEFAULT_BINS, EXACT_UP_TO, Continuous, Integer
 from mezzotint.schema.profile import Points, Profile
 from mezzotint.schema.schema import Schema
-from mezzotint.schema.values import MICROSECONDS
+from mezzotint.schema.values import MICROSECONDS, Resolution
 from mezzotint.sources import Source
 from mezzotint.sources.delimited import CsvSource
 
@@ -143,7 +143,7 @@ def _number(profile: Profile, facts: dict[str, Any]) -> Attribute:
         least, greatest = int(points.least), int(points.greatest)
         facts |= {"trailing_zero": profile.trailing_zero, "storage": _storage(profile, "int64")}
         if greatest - least < EXACT_UP_TO:
-            bounds = _whole_bounds(least, greatest)
+            bounds = _whole_bounds(least, greatest, profile.kind)
             return Integer(**facts, bounds=bounds, from_data=(*from_data, "missing"))
         kind = Integer
     else:
@@ -153,9 +153,11 @@ def _number(profile: Profile, facts: dict[str, Any]) -> Attribute:
             "decimals": _decimals(profile),
         }
         kind = Continuous
+    least_held, greatest_held = _held(profile.kind)
     spikes, rest = _spikes(points, profile.present)
     whole = kind is Integer
     low, high = tidy_bounds(rest.least, rest.greatest, whole)
+    low, high = max(low, least_held), min(high, greatest_held)
     bounds = (int(low), int(high)) if whole else (low, high)
     if spikes:
         facts["special"] = tuple(int(v) if whole else float(v) for v in spikes)
@@ -170,11 +172,23 @@ def _number(profile: Profile, facts: dict[str, Any]) -> Attribute:
     return kind(**facts, bounds=bounds, from_data=tuple(order))
 
 
-def _whole_bounds(least: int, greatest: int) -> tuple[int, int]:
+def _held(kind: pa.DataType) -> tuple[float, float]:
+    """The range of numbers that an Arrow type holds."""
+    if pa.types.is_integer(kind):
+        limits = np.iinfo(kind.to_pandas_dtype())
+        return int(limits.min), int(limits.max)
+    if pa.types.is_decimal(kind):
+        most = 10.0 ** (kind.precision - kind.scale) - 10.0**-kind.scale
+        return -most, most
+    return -np.inf, np.inf
+
+
+def _whole_bounds(least: int, greatest: int, kind: pa.DataType) -> tuple[int, int]:
     """Tidy bounds where there are many values, the extremes themselves where there are few."""
     if greatest - least < _FEW:
         return least, greatest
     low, high = tidy_bounds(least, greatest, True)
+    low, high = max(low, _held(kind)[0]), min(high, _held(kind)[1])
     return (int(low), int(high)) if high - low < EXACT_UP_TO else (least, greatest)
 
 
@@ -215,7 +229,7 @@ def _moment(profile: Profile, facts: dict[str, Any]) -> Attribute:
         facts |= {"format_": profile.format, "storage": storage, "bounds": bounds}
         return Date(**facts, from_data=from_data)
     shown = points.values.astype(np.int64)
-    resolution = next(r for r, unit in MICROSECONDS.items() if not np.any(shown % unit))
+    resolution: Resolution = next(r for r, unit in MICROSECONDS.items() if not np.any(shown % unit))
     unit = MICROSECONDS[resolution]
     if profile.moment == "time":
         last = MICROSECONDS["day"] // unit - 1

@@ -69,13 +69,13 @@ class Schema:
             seen.add(name)
         for constraint in self.constraints:
             for name in constraint.names:
-                if name not in self._by_name:
+                if name not in self.by_name:
                     raise SchemaError(
                         f"constraint {constraint}: there is no attribute {name!r}"
                         f"{did_you_mean(name, self.names)}"
                     )
-            if not any(self._by_name[name].lacks for name in constraint.names):
-                constraint.check(self._by_name)
+            if not any(self.by_name[name].lacks for name in constraint.names):
+                constraint.check(self.by_name)
 
     # Making one
 
@@ -154,7 +154,8 @@ class Schema:
         return {a.name: a.size for a in self.attributes}
 
     @cached_property
-    def _by_name(self) -> dict[str, Attribute]:
+    def by_name(self) -> dict[str, Attribute]:
+        """The attributes by their names."""
         return {a.name: a for a in self.attributes}
 
     @property
@@ -164,7 +165,7 @@ class Schema:
 
     def __getitem__(self, name: str) -> Attribute:
         try:
-            return self._by_name[name]
+            return self.by_name[name]
         except KeyError:
             raise SchemaError(
                 f"the schema has no attribute {name!r}{did_you_mean(name, self.names)}"
@@ -286,7 +287,7 @@ class Schema:
         for _ in range(_REDRAWS if self.constraints else 0):
             redrawn = False
             for constraint in self.constraints:
-                mine = self._by_name
+                mine = self.by_name
                 rows = np.flatnonzero(constraint.violated(mine, values, codes))
                 for name in constraint.names if len(rows) else ():
                     values[name] = values[name].copy()
@@ -304,4 +305,4 @@ class Schema:
 
     def zeros(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
         """Cells that no row can occupy: cliques, and masks in which True means impossible."""
-        return zero_masks(self.constraints, self._by_name)
+        return zero_masks(self.constraints, self.by_name)

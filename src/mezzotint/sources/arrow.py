@@ -24,8 +24,9 @@ class ArrowSource:
         self._table = table
         self._family = type(table).__module__.partition(".")[0].lstrip("_")
         self.name = name or f"{self._family} {type(table).__name__}"
+        self._lazy = hasattr(table, "collect_schema") and hasattr(table, "collect")
         self._held = self._hold()
-        self._reader = None if self._held is not None else self._open()
+        self._reader: Any = None if self._held is not None else self._open()
         self.columns = checked_columns(self._names(), self.name)
 
     def _hold(self) -> pa.Table | None:
@@ -50,18 +51,15 @@ class ArrowSource:
         return None
 
     def _open(self) -> Any:
-        """Something to scan, once: a reader, or a function that makes batches."""
-        table = self._table
-        if hasattr(table, "collect_schema") and hasattr(table, "collect"):
-            return table.collect_schema
-        if hasattr(table, "__arrow_c_stream__"):
-            return pa.RecordBatchReader.from_stream(table)
-        return table
+        """What knows the columns: a reader, to be scanned once, or the table itself."""
+        if self._lazy or not hasattr(self._table, "__arrow_c_stream__"):
+            return self._table
+        return pa.RecordBatchReader.from_stream(self._table)
 
     def _names(self) -> list[str]:
         if self._held is not None:
             return self._held.schema.names
-        return self._reader().names() if callable(self._reader) else self._reader.schema.names
+        return self._reader.collect_schema().names() if self._lazy else self._reader.schema.names
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, in the table's order."""
@@ -75,7 +73,7 @@ class ArrowSource:
 
     def _scan(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         table = self._table
-        if callable(self._reader):
+        if self._lazy:
             lazy = table.select(columns)
             if hasattr(lazy, "collect_batches"):
                 frames = lazy.collect_batches(chunk_size=_CHUNK, maintain_order=True)

@@ -1,0 +1,1 @@
+"""The schema: public facts, codes, drafts and what they cost."""
