@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,7 @@ class ContributionBound:
         assert schema.unit_column is not None
         self._column = schema.unit_column
         self._rows = schema.unit.rows
-        self._missing = frozenset(schema.missing)
+        self._missing = frozenset((None, *schema.missing))
         self._seen: dict[Hashable, int] = {}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -34,27 +35,33 @@ class ContributionBound:
         column = batch.column(batch.schema.get_field_index(self._column))
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        present = ~np.asarray(column.indices.is_null())
-        unit = column.indices.fill_null(0).to_numpy(zero_copy_only=False)[present]
-        earlier = self._earlier(column.dictionary, unit)
+        indices = column.indices.fill_null(len(column.dictionary))
+        units = [*map(self._unit, column.dictionary.to_pylist()), None]
+        # Spellings of one identifier share a number; the missing one has -1.
+        known_units = dict.fromkeys(u for u in units if u is not None)
+        number = {unit: i for i, unit in enumerate(known_units)}
+        unit = np.array([number.get(u, -1) for u in units])[indices.to_numpy(zero_copy_only=False)]
+        known = np.flatnonzero(unit >= 0)
         keep = np.zeros(batch.num_rows, dtype=bool)
-        keep[present] = earlier < self._rows
+        keep[known] = self._earlier(list(number), unit[known]) < self._rows
         return batch.filter(pa.array(keep))
 
-    def _earlier(self, identifiers: pa.Array, unit: np.ndarray) -> np.ndarray:
-        """Per row, how many rows of its unit came before it (a missing one: more than allowed)."""
-        counts = np.bincount(unit, minlength=len(identifiers))
-        before = np.zeros(len(identifiers), dtype=np.int64)
-        used = np.flatnonzero(counts)
-        for index, identifier in zip(used, identifiers.take(used).to_pylist(), strict=True):
-            key = identifier.strip() if isinstance(identifier, str) else identifier
-            if key is None or key in self._missing:
-                before[index] = self._rows
-                continue
-            before[index] = self._seen.get(key, 0)
-            self._seen[key] = int(before[index] + counts[index])
+    def _unit(self, identifier: Any) -> Hashable:
+        """The identifier as a key; None if it is missing."""
+        if isinstance(identifier, str):
+            identifier = identifier.strip()
+        missing = identifier in self._missing or identifier != identifier
+        return None if missing else identifier
+
+    def _earlier(self, units: list[Hashable], unit: np.ndarray) -> np.ndarray:
+        """Per row, how many rows of its unit came before it."""
+        counts = np.bincount(unit, minlength=len(units))
+        before = np.zeros(len(counts), dtype=np.int64)
+        for index in np.flatnonzero(counts):
+            before[index] = self._seen.get(units[index], 0)
+            self._seen[units[index]] = int(before[index] + counts[index])
         order = np.argsort(unit, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])[unit[order]]
+        starts = np.cumsum(counts) - counts
         rank = np.empty(len(unit), dtype=np.int64)
-        rank[order] = np.arange(len(unit)) - starts
+        rank[order] = np.arange(len(unit)) - starts[unit[order]]
         return before[unit] + rank

@@ -45,7 +45,7 @@ class ArrowSource:
                 return table.replace_schema_metadata(None)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise DataError(
-                f"{self.name}: a column cannot be read ({'; '.join(map(str, error.args))}); give "
+                f"{self.name}: a column cannot be read ({error.args[-1]}); give "
                 "every column one type, as with frame[column].astype(str), or drop it"
             ) from None
         return None

@@ -41,6 +41,7 @@ class CsvSource:
     ) -> None:
         self._path = path
         self.name = name or str(path)
+        self.encoding = "utf-8"
         self.encoding = self._checked_encoding(encoding)
         header, rows = self._header()
         self.delimiter = delimiter or max(DELIMITERS, key=header.count)
@@ -53,7 +54,10 @@ class CsvSource:
 
     def _checked_encoding(self, encoding: str) -> str:
         with self._raw() as file:
-            head = file.read(4)
+            try:
+                head = file.read(4)
+            except (OSError, EOFError) as error:
+                raise self._diagnosis(error) from None
         for mark, named in _MARKS.items():
             if head.startswith(mark):
                 return named

@@ -210,7 +210,7 @@ class Counts:
                 f"the marginal of {clique} was not counted; name it, or a clique that contains it, "
                 "when counting"
             )
-        counts = self._joint(clique)
+        counts = np.asarray(self._joint(clique))
         counts.flags.writeable = False
         if self._cached_cells + counts.size <= _CACHE_CELLS:
             self._cache[clique] = counts
