@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mezzotint.tables.fitted import FittedTable
     from mezzotint.tables.independent import Independent
     from mezzotint.tables.model_file import read_model as load
+    from mezzotint.tables.mezzotint import Mezzotint
     from mezzotint.tables.mst import MST
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Independent": "tables.independent",
     "Ledger": "privacy.ledger",
     "MST": "tables.mst",
+    "Mezzotint": "tables.mezzotint",
     "MezzotintError": "errors",
     "PrivacyUnit": "privacy.accounting",
     "Schema": "schema",
@@ -50,6 +52,7 @@ __all__ = [
     "FittedTable",
     "Independent",
     "Ledger",
+    "Mezzotint",
     "MezzotintError",
     "PrivacyUnit",
     "Schema",

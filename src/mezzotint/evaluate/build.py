@@ -14,6 +14,7 @@ from mezzotint.evaluate import fidelity
 from mezzotint.evaluate.association import Associations, associate
 from mezzotint.evaluate.downstream import compare_models, default_target
 from mezzotint.evaluate.facts import Facts, facts_of, unconfirmed_facts
+from mezzotint.evaluate.models import one_thread
 from mezzotint.evaluate.regression import compare_regressions
 from mezzotint.evaluate.report import Closeness, Pairs, Report
 from mezzotint.evaluate.rows import MOST_ROWS, Rows, read
@@ -129,9 +130,10 @@ def compare(
             downstream = compare_models(
                 real, synthetic, target, holdout=holdout, random_state=random_state
             )
-            regression = compare_regressions(
-                real, synthetic, target, predictors=predictors, random_state=random_state
-            )
+            with one_thread():
+                regression = compare_regressions(
+                    real, synthetic, target, predictors=predictors, random_state=random_state
+                )
     return Report(
         title=title,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,17 @@ from mezzotint.evaluate.rows import Column, Rows
 
 _LARGEST_ONE_HOT = 50
 _LARGEST_BOOSTED = 200
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep the numerical libraries to one thread.
+
+    The tables are small, and threads that wait for a busy machine's cores burn several times the
+    work. A library is limited only once it is loaded, so enter this after importing it.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
 
 
 class LinearFeatures:
@@ -81,16 +93,10 @@ class Kind:
     features: Callable[[Rows, Sequence[Column]], Callable[[Rows], np.ndarray]]
 
     def train(self, table: Rows, response: np.ndarray, predictors: Sequence[Column]) -> Trained:
-        """Fit a fresh model; one cut short at its iteration limit still counts.
-
-        One thread: these tables are small, and threads that wait for a busy machine's cores burn
-        several times the work.
-        """
-        from threadpoolctl import threadpool_limits
-
+        """Fit a fresh model; one cut short at its iteration limit still counts."""
         features = self.features(table, predictors)
         model = self.make()
-        with warnings.catch_warnings(), threadpool_limits(limits=1):
+        with warnings.catch_warnings(), one_thread():
             warnings.simplefilter("ignore")
             return Trained(model.fit(features(table), response), features)
 
@@ -104,16 +110,12 @@ class Trained:
 
     def answer(self, table: Rows) -> np.ndarray:
         """Predicted numbers, shape (table.count,)."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(limits=1):
+        with one_thread():
             return self.model.predict(self.features(table))
 
     def probabilities(self, table: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities, shape (table.count, classes), and the classes."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(limits=1):
+        with one_thread():
             return self.model.predict_proba(self.features(table)), self.model.classes_
 
 

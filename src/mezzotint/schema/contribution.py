@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ class ContributionBound:
         """The identifier as a key; None if it is missing."""
         if isinstance(identifier, str):
             identifier = identifier.strip()
-        missing = identifier in self._missing or identifier != identifier
-        return None if missing else identifier
+        nan = isinstance(identifier, float) and isnan(identifier)
+        return None if nan or identifier in self._missing else identifier
 
     def _earlier(self, units: list[Hashable], unit: np.ndarray) -> np.ndarray:
         """Per row, how many rows of its unit came before it."""

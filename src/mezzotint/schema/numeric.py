@@ -219,6 +219,7 @@ class Numeric(Attribute):
         return values
 
     def between(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Uniform plain values from `low` to `high`."""
         return rng.integers(low, high, endpoint=True)
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
@@ -332,6 +333,7 @@ class Continuous(Numeric):
         return np.format_float_positional(value, trim="-") if abs(value) < 1e16 else repr(value)
 
     def between(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Uniform plain values from `low` to `high`, with the column's decimals."""
         values = low + rng.random(len(low)) * (high - low)
         if self.decimals is None:
             return values

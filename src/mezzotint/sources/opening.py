@@ -32,12 +32,12 @@ def open_source(
     """
     if isinstance(table, str | PathLike):
         return _open_path(Path(table), delimiter, encoding, name)
-    if isinstance(table, Source):
-        return table
     from mezzotint.sources.arrow import ArrowSource
 
     if isinstance(table, Mapping) or _is_frame(table):
         return ArrowSource(table, name)
+    if isinstance(table, Source):
+        return table
     raise DataError(
         f"a {type(table).__name__} is no table that can be read; give a path to a CSV or Parquet "
         "file, or a pandas, polars, DuckDB or pyarrow table"

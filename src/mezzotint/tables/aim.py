@@ -29,7 +29,7 @@ import numpy as np
 from mezzotint.privacy.accounting import DEFAULT_DELTA, Budget
 from mezzotint.tables.curator import Candidate, Curator
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.graphical import GraphicalModel, Query, SizeOracle, estimate
+from mezzotint.tables.graphical import GraphicalModel, Measurement, Query, estimate
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import ModelLimit, Progress, silent
 from mezzotint.tables.plan import Plan, Step, one_way_step
@@ -80,15 +80,15 @@ class AIM(Synthesizer):
         Private and public: only the curator sees private rows; all else is public.
         """
         domain, rho = curator.domain, curator.total_rho
-        weights = Workload.of(domain, self.workload).importance()
-        size = ModelLimit(domain, zeros, self.max_model_mb)
+        limit = ModelLimit(domain, zeros, self.max_model_mb)
         unit = sqrt(curator.unit.l2_squared)
         rounds = ROUNDS_PER_ATTRIBUTE * len(domain)
         sigma = unit * sqrt(rounds / (2 * MEASURING * rho))
         epsilon = sqrt(8 * (1 - MEASURING) * rho / rounds)
 
-        measurements = [curator.measure(Query((a,)), sigma) for a in domain]
+        measurements = self._first_measurements(curator, sigma)
         model = estimate(domain, measurements, zeros=zeros)
+        weights = self._candidates(model)
         last = False
         while not last:
             left = curator.remaining_rho
@@ -98,26 +98,29 @@ class AIM(Synthesizer):
                 epsilon = sqrt(8 * (1 - MEASURING) * left)
                 last = True
             left -= (unit / sigma) ** 2 / 2 + epsilon**2 / 8
-            affordable = size.affordable(weights, model.measurements, share=1 - left / rho)
+            queries = limit.affordable(weights, measurements, share=1 - left / rho)
             # The penalty is the error that measuring would leave.
             candidates = (
-                Candidate(
-                    Query(clique),
-                    weights[clique],
-                    estimate=model.marginal(clique),
-                    penalty=sqrt(2 / pi) * sigma * domain.cells(clique),
-                )
-                for clique in affordable
+                Candidate(q, weights[q], expected := model.answer(q), _noise(sigma, expected))
+                for q in queries
             )
-            chosen = affordable[curator.choose(candidates, epsilon)]
-            before = model.marginal(chosen)
-            measurements.append(curator.measure(Query(chosen), sigma))
+            chosen = queries[curator.choose(candidates, epsilon)]
+            before = model.answer(chosen)
+            measurements.append(curator.measure(chosen, sigma))
             model = estimate(domain, measurements, zeros=zeros, start=model)
-            change = np.abs(model.marginal(chosen) - before).sum()
-            if change <= sqrt(2 / pi) * sigma * domain.cells(chosen):
+            if np.abs(model.answer(chosen) - before).sum() <= _noise(sigma, before):
                 sigma, epsilon = sigma / 2, epsilon * 2
         progress(1.0)
         return model
+
+    def _first_measurements(self, curator: Curator, sigma: float) -> list[Measurement]:
+        """All one-way marginals, each with the noise of a round."""
+        return [curator.measure(Query((a,)), sigma) for a in curator.domain]
+
+    def _candidates(self, model: GraphicalModel) -> dict[Query, int]:
+        """The workload's marginals and all their subsets, with their weights."""
+        importance = Workload.of(model.domain, self.workload).importance()
+        return {Query(clique): weight for clique, weight in importance.items()}
 
     def plan(self, domain: Domain, budget: Budget, rho: float) -> Plan:
         """The first measurements, and the most rounds that could follow them."""
@@ -140,3 +143,8 @@ class AIM(Synthesizer):
             rounds=2 * len(domain),
             max_model_mb=self.max_model_mb,
         )
+
+
+def _noise(sigma: float, answer: np.ndarray) -> float:
+    """The expected L1 norm of the noise in a measurement of this shape."""
+    return sqrt(2 / pi) * sigma * answer.size

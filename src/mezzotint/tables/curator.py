@@ -28,21 +28,18 @@ _LARGEST_SCORE = 2**60
 class Candidate:
     """A query that might be measured next, and how far a model may be from the data on it.
 
-    Its score is weight * (sum over cells of max(|count - estimate| - threshold, 0) - penalty).
-    Everything here is public.
+    Its score is weight * (sum over cells of |count - estimate| - penalty). All of it is public.
 
     Attributes:
         query: which cells.
         weight: how much the query matters; a whole number >= 1.
         estimate: expected counts under the present model, shape of the query's answer.
-        threshold: rows by which a cell may be off for free.
         penalty: rows taken off the sum.
     """
 
     query: Query
     weight: int
     estimate: np.ndarray
-    threshold: float = 0.0
     penalty: float = 0.0
 
 
@@ -134,9 +131,8 @@ class TrustedCurator:
     def _score(self, candidate: Candidate) -> int:
         counts = candidate.query.project(self._counts.marginal(candidate.query.clique))
         grid = 1 << _FRACTION_BITS
-        distance = np.abs((counts << _FRACTION_BITS) - np.rint(candidate.estimate * grid).astype(np.int64))
-        if candidate.threshold:
-            distance = np.maximum(distance - round(candidate.threshold * grid), 0)
-        score = candidate.weight * (int(distance.sum()) - round(candidate.penalty * grid))
+        estimate = np.rint(candidate.estimate * grid).astype(np.int64)
+        distance = int(np.abs(counts * grid - estimate).sum())
+        score = candidate.weight * (distance - round(candidate.penalty * grid))
         # Clamping moves no two scores further apart, so the sensitivity stands.
         return max(-_LARGEST_SCORE, min(_LARGEST_SCORE, score))

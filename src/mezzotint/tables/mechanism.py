@@ -10,9 +10,16 @@ from mezzotint.errors import ParameterError
 from mezzotint.privacy.accounting import Budget
 from mezzotint.tables.curator import Curator
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.graphical import GraphicalModel, JunctionTree, Measurement, SizeOracle
+from mezzotint.tables.graphical import (
+    GraphicalModel,
+    JunctionTree,
+    Measurement,
+    Query,
+    SizeOracle,
+)
 from mezzotint.tables.graphical.junction_tree import BYTES_PER_CELL
 from mezzotint.tables.graphical.loglinear import Zeros
+from mezzotint.tables.graphical.resolution import Resolution
 from mezzotint.tables.plan import Plan
 
 Progress = Callable[[float], None]
@@ -75,8 +82,21 @@ class ModelLimit:
             )
 
     def affordable(
-        self, candidates: Iterable[Clique], measured: Sequence[Measurement], share: float
-    ) -> list[Clique]:
-        """Candidates that keep the model under this share of the limit, or that it holds."""
-        cliques = [*self._fixed, *dict.fromkeys(m.clique for m in measured)]
-        return SizeOracle(self._domain, cliques).affordable(candidates, self._cells * share)
+        self, candidates: Iterable[Query], measured: Sequence[Measurement], share: float
+    ) -> list[Query]:
+        """Queries that keep the model under this share of the limit, or that it holds."""
+        asked = list(candidates)
+        done = list(dict.fromkeys(m.query for m in measured))
+        resolution = Resolution(self._domain, asked + done)
+        held = [resolution.clique(q) for q in done]
+        ties = [clique for clique, _ in resolution.ties.values()]
+        oracle = SizeOracle(resolution.domain, [*self._fixed, *held, *ties])
+        # The oracle counts every tie; the model will have only those that are in use.
+        idle = {h: resolution.domain.cells(tie) for h, (tie, _) in resolution.ties.items()}
+        for clique in held:
+            for name in clique:
+                idle.pop(name, None)
+        limit = self._cells * share + sum(idle.values())
+        cliques = {resolution.clique(q): q for q in asked}
+        limits = {c: limit - sum(idle.get(name, 0) for name in c) for c in cliques}
+        return [cliques[c] for c in oracle.affordable(limits)]

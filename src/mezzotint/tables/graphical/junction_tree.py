@@ -108,20 +108,20 @@ class SizeOracle:
         self._neighbours = _adjacency_lists(self._parents)
         self.cells = sum(self._cells)
 
-    def affordable(self, candidates: Iterable[Clique], limit_cells: float) -> list[Clique]:
-        """The candidates that the model already holds, or holds within the limit; in order."""
+    def affordable(self, limits: Mapping[Clique, float]) -> list[Clique]:
+        """The candidates that the model already holds, or holds within their limit, in cells."""
         prices: dict[Clique, float] = {}
-        for candidate in candidates:
+        unsure = []
+        for candidate, limit in limits.items():
             mask = self._masks.mask(candidate)
             held = any(mask & c == mask for c in self._cliques)
             prices[candidate] = 0.0 if held else self._carried(mask)
-        unsure = [
-            c for c, p in prices.items() if p > limit_cells >= self._masks.domain.cells(c)
-        ]
+            if prices[candidate] > limit >= self._masks.cells(mask):
+                unsure.append(candidate)
         unsure.sort(key=prices.__getitem__)
         for candidate in unsure[:RETRIANGULATIONS]:
             prices[candidate] = self._retriangulated(self._masks.mask(candidate))
-        return [c for c, p in prices.items() if p <= limit_cells]
+        return [c for c, limit in limits.items() if prices[c] <= limit]
 
     def _carried(self, mask: int) -> float:
         """Cells after carrying the first attributes along the tree to where the others live."""
@@ -167,7 +167,6 @@ class _Masks:
     """Attribute sets as bit masks over one domain."""
 
     def __init__(self, domain: Domain) -> None:
-        self.domain = domain
         self.attributes = domain.attributes
         self.sizes = tuple(domain.sizes.values())
         self.bit = {a: 1 << i for i, a in enumerate(self.attributes)}

@@ -9,6 +9,7 @@ import numpy as np
 from mezzotint.tables.domain import Clique, Domain
 from mezzotint.tables.graphical.junction_tree import JunctionTree
 from mezzotint.tables.graphical.measurement import Query
+from mezzotint.tables.graphical.resolution import Resolution
 from mezzotint.tables.graphical.propagation import (
     Array,
     Propagator,
@@ -30,15 +31,18 @@ class LogLinear:
     """
 
     def __init__(self, domain: Domain, queries: Sequence[Query], zeros: Zeros) -> None:
-        self.domain = domain
         self.queries = tuple(queries)
-        self.tree = JunctionTree.of(domain, [q.clique for q in queries] + [c for c, _ in zeros])
+        resolution = Resolution(domain, queries)
+        self.domain = resolution.domain
+        self._cliques = [resolution.clique(q) for q in queries]
+        zeros = [*zeros, *resolution.ties.values()]
+        self.tree = JunctionTree.of(self.domain, self._cliques + [c for c, _ in zeros])
         self._propagator = Propagator(self.tree)
         self._base = [np.zeros(shape) for shape in self._propagator.shapes]
         for clique, mask in zeros:
             host, shape, _ = self._place(clique)
             self._base[host] = self._base[host] + np.where(mask, -np.inf, 0.0).reshape(shape)
-        self._places = [self._place(q.clique) for q in self.queries]
+        self._places = [self._place(clique) for clique in self._cliques]
 
     def _place(self, clique: Clique) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
         host = self.tree.host(clique)
@@ -50,8 +54,8 @@ class LogLinear:
         """Clique marginals for one parameter array per query, and the log partition function."""
         psi = list(self._base)
         owned = [False] * len(psi)
-        for query, theta, (host, shape, _) in zip(self.queries, thetas, self._places, strict=True):
-            term = query.expand(theta).reshape(shape)
+        for theta, (host, shape, _) in zip(thetas, self._places, strict=True):
+            term = theta.reshape(shape)
             if owned[host]:
                 psi[host] += term
             else:
@@ -61,8 +65,7 @@ class LogLinear:
 
     def answers(self, beliefs: Sequence[Array]) -> list[Array]:
         """Each query's expected counts under the beliefs."""
-        results = []
-        for query, (host, _, axes) in zip(self.queries, self._places, strict=True):
-            marginal = beliefs[host].sum(axis=axes) if axes else beliefs[host]
-            results.append(query.project(marginal))
-        return results
+        return [
+            beliefs[host].sum(axis=axes) if axes else beliefs[host]
+            for host, _, axes in self._places
+        ]

@@ -34,7 +34,7 @@ class Measurement:
 
 
 class Query:
-    """A linear map from a clique's marginal to (possibly coarser) counts, and its transpose.
+    """A linear map from a clique's marginal to (possibly coarser) counts.
 
     Two queries are equal if they ask for the same cells.
     """
@@ -74,12 +74,6 @@ class Query:
             ordered = marginal if order is None else marginal.take(order, axis=axis)
             marginal = np.add.reduceat(ordered, starts, axis=axis)
         return marginal
-
-    def expand(self, cells: np.ndarray) -> np.ndarray:
-        """Give every full-resolution cell the value of the query's cell that holds it."""
-        for axis, group, _, _ in self._axes:
-            cells = cells.take(group, axis=axis)
-        return cells
 
 
 def _runs(group: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

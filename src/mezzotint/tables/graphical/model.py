@@ -86,3 +86,7 @@ class GraphicalModel:
     def marginal(self, attributes: Iterable[str]) -> np.ndarray:
         """Expected counts over some attributes, axes in the domain's order."""
         return self.calibrated.marginal(self.domain.clique(attributes))
+
+    def answer(self, query: Query) -> np.ndarray:
+        """Expected counts of a query's cells."""
+        return query.project(self.calibrated.marginal(query.clique))
