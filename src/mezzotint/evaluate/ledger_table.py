@@ -10,8 +10,8 @@ from mezzotint.privacy.statement import Statement
 
 _SYMBOLS = {"sigma": "σ", "epsilon": "ε", "l2_squared": "squared sensitivity"}
 _KINDS = {
-    "gaussian": "measured, Gaussian noise",
-    "exponential": "chosen at random",
+    "gaussian": "Gaussian noise",
+    "exponential": "noisy choice",
     "randomised-response": "randomised response",
 }
 
