@@ -5,8 +5,10 @@ expected counts over the clique's new attributes are rounded to whole numbers: e
 floor or its ceiling, their sum is the group's size, and every expectation is exact (systematic
 sampling). The values are then dealt out so that attributes which the model holds conditionally
 independent stay so: each value is spread evenly over the group, from a random start, while the
-rows lie in the order of the attributes that were drawn before. So pairs across neighbouring
-cliques, too, come out nearer to their expectation than independent draws would bring them.
+rows lie sorted by the attributes that were drawn before, their values in an order that is drawn
+anew for each clique. So pairs across neighbouring cliques, too, come out nearer to their
+expectation than independent draws would bring them. (In an order that two cliques share, the
+values of both would alternate in step: independent attributes could come out equal.)
 
 Sources: systematic sampling, Madow and Madow (1944); its use for graphical models, McKenna, Miklau
 and Sheldon, "Winning the NIST contest" (2021), whose published sampler dealt without random order.
@@ -45,24 +47,28 @@ def sample_codes(model: CalibratedTree, n: int, rng: np.random.Generator) -> dic
             code = code * domain.sizes[a] + columns[a]
         return code
 
+    def strata(attributes: Clique) -> list[np.ndarray]:
+        """Sorting keys, one attribute after the other, values in a random order at each level."""
+        prefixes = [attributes[: k + 1] for k in range(len(attributes))]
+        return [rng.permutation(domain.cells(p))[packed(p)] for p in prefixes]
+
     for i, (clique, separator) in enumerate(zip(tree.cliques, tree.separators, strict=True)):
         new = tuple(a for a in clique if a not in separator)
         order = [clique.index(a) for a in separator + new]
         table = model.beliefs[i].transpose(order).reshape(prod(domain.shape(separator)), -1)
         beside = tree.cliques[max(tree.parents[i], 0)] if i else ()
         group = packed(separator)
-        stratum = packed(tuple(a for a in beside if a not in separator))
-        drawn = _deal(table, group, stratum, rng)
+        drawn = _deal(table, group, strata(tuple(a for a in beside if a not in separator)), rng)
         columns.update(zip(new, np.unravel_index(drawn, domain.shape(new)), strict=True))
     return {a: columns[a] for a in domain}
 
 
 def _deal(
-    table: Array, group: np.ndarray, stratum: np.ndarray, rng: np.random.Generator
+    table: Array, group: np.ndarray, strata: list[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
     """For each row a column of ``table``, from the table row that the row's group names."""
     shuffled = rng.permutation(len(group))
-    rows = shuffled[np.lexsort((stratum[shuffled], group[shuffled]))]
+    rows = shuffled[np.lexsort([key[shuffled] for key in (*reversed(strata), group)])]
     sizes = np.bincount(group, minlength=len(table))
     present = np.flatnonzero(sizes)
     drawn = np.empty(len(group), dtype=np.int64)
