@@ -74,34 +74,14 @@ def test_labels_numbers_and_intervals_have_one_entry_per_code(attribute):
     assert attribute.dtype == np.min_scalar_type(attribute.size - 1)
 
 
+NASTY = [
+    *("", "NA", "?", "nan", "inf", "-inf", "1e400", "-1e400", "0x1", "1_0", "١", " 7 ", "07"),
+    *("2020-02-31", "9999-12-31", "0000-00-00", "24:00", "True", "1.0", "9" * 30, "-0.0"),
+]
 NASTY_TEXTS = st.one_of(
     st.none(),
     st.text(max_size=8),
-    st.sampled_from(
-        [
-            "",
-            "NA",
-            "?",
-            "nan",
-            "inf",
-            "-inf",
-            "1e400",
-            "-1e400",
-            "0x1",
-            "1_0",
-            "١",
-            " 7 ",
-            "07",
-            "2020-02-31",
-            "9999-12-31",
-            "0000-00-00",
-            "24:00",
-            "True",
-            "1.0",
-            "9" * 30,
-            "-0.0",
-        ]
-    ),
+    st.sampled_from(NASTY),
     st.floats().map(str),
     st.integers().map(str),
     st.dates().map(str),
@@ -155,29 +135,17 @@ def test_integers_match_a_slow_oracle(values):
     assert attribute.encode(pa.array(map(str, values), pa.string())).tolist() == expected
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pa.int8(),
-        pa.int16(),
-        pa.int32(),
-        pa.int64(),
-        pa.uint8(),
-        pa.uint16(),
-        pa.uint32(),
-        pa.uint64(),
-        pa.float16(),
-        pa.float32(),
-        pa.float64(),
-        pa.decimal128(9, 2),
-        pa.string(),
-        pa.large_string(),
-        pa.string_view(),
-        pa.dictionary(pa.int8(), pa.int64()),
-        pa.dictionary(pa.uint32(), pa.large_string()),
-    ],
-    ids=str,
-)
+ARROW_TYPES = [
+    *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+    *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    *(pa.float16(), pa.float32(), pa.float64(), pa.decimal128(9, 2)),
+    *(pa.string(), pa.large_string(), pa.string_view()),
+    pa.dictionary(pa.int8(), pa.int64()),
+    pa.dictionary(pa.uint32(), pa.large_string()),
+]
+
+
+@pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)
 def test_every_arrow_type_is_read(kind):
     text = pa.types.is_dictionary(kind) and pa.types.is_large_string(kind.value_type)
     text |= "string" in str(kind)
@@ -207,6 +175,18 @@ def test_out_of_bounds_clamps_or_is_missing():
     assert missing.encode(column).tolist() == [11, 0, 10, 11, 11, 11, 11]
     floats = Continuous(name="a", bounds=(0, 10), bins=2, out_of_bounds="missing")
     assert floats.encode(column).tolist() == [2, 0, 1, 2, 2, 2, 2]
+
+
+def test_a_missing_value_may_be_a_number_beyond_the_bounds():
+    for attribute in (
+        Integer(name="a", bounds=(0, 10), missing=("999", "")),
+        Integer(name="a", bounds=(0, 10**8), missing=("999", "")),
+        Continuous(name="a", bounds=(0, 10), missing=("999", "")),
+    ):
+        missing = attribute.missing_code
+        assert attribute.encode(pa.array([999, 998, None])).tolist()[::2] == [missing, missing]
+        assert attribute.encode(pa.array([998]))[0] != missing
+        assert attribute.encode(pa.array(["999.0", "999"])).tolist() == [missing, missing]
 
 
 def test_never_missing_counts_a_missing_value_as_the_first_code():

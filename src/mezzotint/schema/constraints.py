@@ -48,6 +48,15 @@ class Constraint(Protocol):
         """Which rows of drawn plain values break the rule."""
         ...
 
+    def redraw(
+        self,
+        attributes: Attributes,
+        codes: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """New plain values for rows that break the rule, inside the same codes."""
+        ...
+
     def __str__(self) -> str: ...
 
 
@@ -85,7 +94,7 @@ class Condition:
             first, last = self.ends(attribute)
             inside = (low >= first) & (high <= last)
         else:
-            points = np.sort([attribute.plain(v) for v in self.values])
+            points = np.unique([attribute.plain(v) for v in self.values])
             listed = np.searchsorted(points, high, "right") - np.searchsorted(points, low, "left")
             whole = not isinstance(attribute, Continuous)
             inside = listed == (high - low + 1) if whole else (low == high) & (listed == 1)
@@ -152,6 +161,15 @@ class Never:
         held = [c.holds(attributes[n], values[n], codes[n]) for n, c in self.conditions]
         return np.logical_and.reduce(held)
 
+    def redraw(
+        self,
+        attributes: Attributes,
+        codes: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """Another draw, which may be no better."""
+        return {name: attributes[name].draw(codes[name], rng) for name in self.names}
+
     def __str__(self) -> str:
         return "{" + ", ".join(f"{name}: ..." for name, _ in self.conditions) + "}"
 
@@ -204,13 +222,40 @@ class Inequality:
         values: Mapping[str, np.ndarray],
         codes: Mapping[str, np.ndarray],
     ) -> np.ndarray:
-        """Rows out of order, missing values aside."""
+        """Rows out of order that could be in order, missing values aside."""
         broken = ~self._holds(values[self.left], values[self.right])
         for name in self.names:
             code = attributes[name].missing_code
             if code is not None:
                 broken &= codes[name] != code
-        return broken
+        low, high = self._ends(attributes, codes)
+        return broken & self._holds(low, high)
+
+    def redraw(
+        self,
+        attributes: Attributes,
+        codes: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """The left value below the greatest right one, then the right value above the left."""
+        left, right = (attributes[name] for name in self.names)
+        assert isinstance(left, Numeric) and isinstance(right, Numeric)
+        apart = 1 if self.operator == "<" and left.whole and right.whole else 0
+        low, high = self._ends(attributes, codes)
+        top = left.intervals()[1][codes[self.left]]
+        first = left.between(low, np.maximum(low, np.minimum(top, high - apart)), rng)
+        bottom = right.intervals()[0][codes[self.right]]
+        second = right.between(np.minimum(high, np.maximum(bottom, first + apart)), high, rng)
+        return {self.left: first, self.right: second}
+
+    def _ends(
+        self, attributes: Attributes, codes: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Per row, the least left and the greatest right value; of no meaning if missing."""
+        left, right = (attributes[name] for name in self.names)
+        low, high = left.intervals()[0], right.intervals()[1]
+        low, high = np.append(low, low[:1]), np.append(high, high[:1])
+        return low[codes[self.left]], high[codes[self.right]]
 
     def _holds(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return left <= right if self.operator == "<=" else left < right

@@ -35,16 +35,13 @@ def even_edges(
     else:
         unit = max(abs(least), abs(greatest)) / LOG_REACH or 1.0
         edges = np.sinh(np.linspace(asinh(least / unit), asinh(greatest / unit), bins + 1)) * unit
+    inner, ends = edges[1:-1], np.array([least, greatest])
     if grid == 1:
-        whole = np.rint(edges).astype(np.int64)
-        whole[0], whole[-1] = least, greatest
-        inner = np.unique(whole[1:-1])
-        inner = inner[(inner > whole[0]) & (inner < whole[-1])]
-        return np.concatenate([whole[:1], inner, whole[-1:]])
-    if grid is not None:
-        edges = np.round(edges, -round(log10(grid)))
-    edges = edges[(edges > least) & (edges < greatest)]
-    return np.concatenate([[least], np.unique(edges), [greatest]]).astype(np.float64)
+        inner, ends = np.rint(inner).astype(np.int64), ends.astype(np.int64)
+    elif grid is not None:
+        inner = np.round(inner, -round(log10(grid)))
+    inner = np.unique(inner[(inner > ends[0]) & (inner < ends[1])])
+    return np.concatenate([ends[:1], inner, ends[1:]])
 
 
 def tidy_step(span: float) -> float:

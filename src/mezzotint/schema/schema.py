@@ -287,12 +287,14 @@ class Schema:
         for _ in range(_REDRAWS if self.constraints else 0):
             redrawn = False
             for constraint in self.constraints:
-                mine = self.by_name
-                rows = np.flatnonzero(constraint.violated(mine, values, codes))
-                for name in constraint.names if len(rows) else ():
+                rows = np.flatnonzero(constraint.violated(self.by_name, values, codes))
+                if not len(rows):
+                    continue
+                part = {name: codes[name][rows] for name in constraint.names}
+                for name, drawn in constraint.redraw(self.by_name, part, rng).items():
                     values[name] = values[name].copy()
-                    values[name][rows] = mine[name].draw(codes[name][rows], rng)
-                redrawn |= len(rows) > 0
+                    values[name][rows] = drawn
+                redrawn = True
             if not redrawn:
                 break
         return pa.table({a.name: a.restore(values[a.name], codes[a.name]) for a in self.attributes})
