@@ -120,17 +120,19 @@ def compare_models(
     column = real.columns[target]
     task = "classification" if is_classification(column) else "regression"
     rng = np.random.default_rng(random_state)
-    labelled = real.where(real.known(target))
+    train = real.known(target)
     if holdout is None:
-        order = rng.permutation(labelled.count)
-        held = round(HELD_OUT * labelled.count)
-        test, train = labelled.take(order[:held]), labelled.take(order[held:])
+        order = rng.permutation(np.flatnonzero(train))
+        held = np.zeros(real.count, bool)
+        held[order[: round(HELD_OUT * len(order))]] = True
+        train &= ~held
+        test_rows = real.sample(MOST_TRAINING_ROWS, rng, where=held)
     else:
-        test, train = holdout.where(holdout.known(target)), labelled
+        test_rows = holdout.sample(MOST_TRAINING_ROWS, rng, where=holdout.known(target))
     split = _Split(
-        train.sample(MOST_TRAINING_ROWS, rng),
-        synthetic.where(synthetic.known(target)).sample(MOST_TRAINING_ROWS, rng),
-        test.sample(MOST_TRAINING_ROWS, rng),
+        real.sample(MOST_TRAINING_ROWS, rng, where=train),
+        synthetic.sample(MOST_TRAINING_ROWS, rng, where=synthetic.known(target)),
+        test_rows,
     )
     notes = _warnings_about(split, real, synthetic, target, separate=holdout is not None)
     predictors = [c for name, c in real.columns.items() if name != target]

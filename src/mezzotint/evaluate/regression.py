@@ -121,7 +121,7 @@ def compare_regressions(
     column = real.columns[target]
     rng = np.random.default_rng(random_state)
     logistic = is_classification(column)
-    tables = [t.where(t.known(target)).sample(MOST_ROWS, rng) for t in (real, synthetic)]
+    tables = [t.sample(MOST_ROWS, rng, where=t.known(target)) for t in (real, synthetic)]
     notes: list[str] = []
     outcome, coefficients = f"the value of {target}", ()
     if min(table.count for table in tables) < _FEWEST_ROWS:

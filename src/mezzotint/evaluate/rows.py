@@ -105,11 +105,18 @@ class Rows:
             return np.ones(self.count, bool)
         return self.codes[name] != column.missing
 
-    def sample(self, limit: int, rng: np.random.Generator) -> Rows:
-        """At most ``limit`` rows, drawn without replacement."""
-        if self.count <= limit:
-            return self
-        return self.take(np.sort(rng.choice(self.count, size=limit, replace=False)))
+    def sample(
+        self, limit: int, rng: np.random.Generator, *, where: np.ndarray | None = None
+    ) -> Rows:
+        """At most ``limit`` of the rows that a mask selects, drawn without replacement."""
+        if where is None:
+            if self.count <= limit:
+                return self
+            where = np.ones(self.count, bool)
+        at = np.flatnonzero(where)
+        if len(at) > limit:
+            at = np.sort(rng.choice(at, size=limit, replace=False))
+        return self.take(at)
 
     def _pick(self, pick: Callable[[np.ndarray], np.ndarray], count: int) -> Rows:
         return replace(
