@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mezzotint.demo import demo_table
     from mezzotint.errors import MezzotintError
     from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
     from mezzotint.privacy.ledger import Ledger
@@ -41,6 +42,7 @@ _HOMES = {
     "PrivacyUnit": "privacy.accounting",
     "Schema": "schema",
     "Statement": "privacy.statement",
+    "demo_table": "demo:demo_table",
     "load": "tables.model_file:read_model",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "PrivacyUnit",
     "Schema",
     "Statement",
+    "demo_table",
     "load",
 ]
 
