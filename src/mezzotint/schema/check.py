@@ -16,7 +16,7 @@ from mezzotint.schema.categories import Categorical, Empty
 from mezzotint.schema.contribution import ContributionBound
 from mezzotint.schema.numeric import Numeric
 from mezzotint.schema.schema import Schema
-from mezzotint.schema.values import pc, texts
+from mezzotint.schema.values import pc, tallied, texts
 from mezzotint.sources import Source
 
 _SHOWN = 5
@@ -124,18 +124,14 @@ def check(source: Source, schema: Schema) -> Check:
 
 
 def _look(attribute: Attribute, array: pa.Array, fit: Fit) -> None:
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    values = array.dictionary
-    indices = array.indices.drop_null().to_numpy(zero_copy_only=False)
-    times = np.bincount(indices, minlength=len(values))
+    values, times, nulls = tallied(array, attribute.name)
     words = texts(values, attribute.name)
     blank = np.asarray(words.is_null()) | np.asarray(
         pc.is_in(words, value_set=pa.array(attribute.missing or ("",)))
     )
     if isinstance(attribute, Categorical):
         blank &= ~np.asarray(pc.is_in(words, value_set=pa.array(attribute.categories)))
-    absent = len(array) - len(indices) + int(times[blank].sum())
+    absent = nulls + int(times[blank].sum())
     if attribute.missing is None:
         fit.undeclared_missing += absent
     else:
@@ -158,6 +154,6 @@ def _look(attribute: Attribute, array: pa.Array, fit: Fit) -> None:
         if pa.types.is_boolean(values.type) and len(known) == 2:
             odd[:] = False
         fit.unknown += int(times[odd].sum())
-    for word in words.filter(pa.array(odd & (times > 0))).to_pylist():
+    for word in words.filter(pa.array(odd)).to_pylist():
         if len(fit.examples) < _SHOWN and word not in fit.examples:
             fit.examples.append(word)

@@ -39,7 +39,7 @@ from mezzotint.schema.contribution import ContributionBound
 from mezzotint.schema.moments import Date, Datetime, TimeOfDay
 from mezzotint.schema.numeric import Continuous, Numeric
 from mezzotint.schema.schema import Schema
-from mezzotint.schema.values import MICROSECONDS, pc, texts
+from mezzotint.schema.values import MICROSECONDS, pc, tallied, texts
 from mezzotint.sources import Source
 
 DEFAULT_SHARE = 0.1
@@ -232,21 +232,18 @@ def _counted(
 
 
 def _count_in(attribute: Attribute, array: pa.Array, total: Counter[str] | np.ndarray) -> None:
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    indices = array.indices.drop_null().to_numpy(zero_copy_only=False)
-    times = np.bincount(indices, minlength=len(array.dictionary))
+    values, times, _ = tallied(array, attribute.name)
     if isinstance(total, Counter):
-        words = texts(array.dictionary, attribute.name)
+        words = texts(values, attribute.name)
         absent = pc.is_in(words, value_set=pa.array(attribute.missing or ("",)))
         skip = np.asarray(absent) | np.asarray(words.is_null())
         for word, n, out in zip(words.to_pylist(), times.tolist(), skip.tolist(), strict=True):
-            if n and not out:
+            if not out:
                 total[word] += n
         return
     assert isinstance(attribute, Numeric)
-    values, valid = attribute.read(array.dictionary)
-    cells = np.searchsorted(_line(attribute)[0], values[valid], side="right")
+    plain, valid = attribute.read(values)
+    cells = np.searchsorted(_line(attribute)[0], plain[valid], side="right")
     total += np.bincount(cells, weights=times[valid], minlength=len(total)).astype(np.int64)
 
 

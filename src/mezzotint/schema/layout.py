@@ -32,7 +32,7 @@ def to_yaml(schema: Schema) -> str:
     parts = [_HEAD + (_PENDING if schema.unconfirmed() else "") + "mezzotint-schema: 1\n"]
     parts.append("\n".join(_unit(schema)) + "\n")
     parts.append(
-        "# Texts that mean 'no value', in every column that does not say otherwise.\n"
+        "# Texts that mean 'no value', where a column may be missing; the first is written back.\n"
         f"missing: {_flow(schema.missing, 9)}\n"
     )
     blocks = [_attribute(a, schema.missing) for a in schema.attributes]

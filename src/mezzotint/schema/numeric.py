@@ -320,9 +320,12 @@ class Continuous(Numeric):
 
     def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """Plain values, and which could be read."""
-        from mezzotint.schema.values import numbers
+        from mezzotint.schema.values import is_short_float, numbers
 
-        return numbers(array, self.name)
+        values, valid = numbers(array, self.name)
+        if self.decimals is not None and is_short_float(array.type):
+            values = np.round(values, self.decimals)  # 0.7 in four bytes is a little below 0.7
+        return values, valid
 
     def plain(self, text: str) -> float:
         """The number that a text names."""

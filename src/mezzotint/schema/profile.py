@@ -21,6 +21,7 @@ from mezzotint.schema.values import (
     is_text,
     numbers,
     pc,
+    tallied,
     texts,
 )
 
@@ -112,16 +113,12 @@ class Profile:
     def add(self, array: pa.Array) -> None:
         """Look at a batch of the column."""
         self.rows += len(array)
-        if not pa.types.is_dictionary(array.type):
-            array = array.dictionary_encode()
-        elif self.dictionary:
+        if self.dictionary:
             words = texts(array.dictionary, self.name).drop_null().to_pylist()
             self.declared = list(dict.fromkeys([*self.declared, *words]))
-        indices = array.indices.drop_null().to_numpy(zero_copy_only=False)
-        counts = np.bincount(indices, minlength=len(array.dictionary))
-        self.missing[""] += len(array) - len(indices)
-        used = np.flatnonzero(counts)
-        self._add_distinct(array.dictionary.take(pa.array(used)), counts[used])
+        values, counts, nulls = tallied(array, self.name)
+        self.missing[""] += nulls
+        self._add_distinct(values, counts)
 
     def _add_distinct(self, values: pa.Array, counts: np.ndarray) -> None:
         words = texts(values, self.name)

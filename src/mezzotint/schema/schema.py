@@ -47,7 +47,7 @@ class Schema:
         assumed: Facts of the unit (`"rows"`, `"name"`) that nobody has confirmed.
         constraints: What no row can be.
         drop: Columns of the table that are left out.
-        missing: Texts that mean "no value" in every column that does not say otherwise.
+        missing: Texts that mean "no value" in every column that may be missing, besides its own.
     """
 
     attributes: tuple[Attribute, ...]
@@ -59,6 +59,11 @@ class Schema:
     missing: tuple[str, ...] = MISSING_TEXTS
 
     def __post_init__(self) -> None:
+        if not self.attributes:
+            raise SchemaError("the schema has no attributes; keep at least one column")
+        object.__setattr__(
+            self, "attributes", tuple(map(self._with_common_missing, self.attributes))
+        )
         seen: set[str] = set()
         for name in (*self.names, *self.drop, *([self.unit_column] if self.unit_column else [])):
             if name in seen:
@@ -76,6 +81,12 @@ class Schema:
                     )
             if not any(self.by_name[name].lacks for name in constraint.names):
                 constraint.check(self.by_name)
+
+    def _with_common_missing(self, attribute: Attribute) -> Attribute:
+        if attribute.missing is None or set(self.missing) <= set(attribute.missing):
+            return attribute
+        more = tuple(text for text in self.missing if text not in attribute.missing)
+        return replace(attribute, missing=attribute.missing + more)
 
     # Making one
 

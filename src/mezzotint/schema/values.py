@@ -52,6 +52,11 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
+def is_short_float(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds floats of fewer than eight bytes."""
+    return types.is_float32(kind) or types.is_float16(kind)
+
+
 def texts(array: pa.Array, name: str) -> pa.Array:
     """The column as trimmed strings; whole floats are written as integers ("3", not "3.0")."""
     kind = array.type
@@ -63,12 +68,27 @@ def texts(array: pa.Array, name: str) -> pa.Array:
         as_integers = pc.if_else(whole, floats, None).cast(pa.int64()).cast(pa.string())
         return pc.coalesce(as_integers, pc.if_else(pc.is_nan(floats), None, floats.cast("string")))
     if not is_text(kind):
-        if types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+        if _is_opaque(kind):
             raise _unreadable(name, kind)
         array = array.cast(pa.string())
     elif not types.is_string(kind):
         array = array.cast(pa.string())
     return pc.utf8_trim_whitespace(array)
+
+
+def tallied(array: pa.Array, name: str) -> tuple[pa.Array, np.ndarray, int]:
+    """The column's distinct values, how often each occurs, and how many are null."""
+    if not types.is_dictionary(array.type):
+        if _is_opaque(array.type):
+            raise _unreadable(name, array.type)
+        array = (array.cast(pa.string()) if is_text(array.type) else array).dictionary_encode()
+    values = array.dictionary
+    if is_text(values.type):
+        values = values.cast(pa.string())
+    indices = array.indices.drop_null().to_numpy(zero_copy_only=False)
+    counts = np.bincount(indices, minlength=len(values))
+    used = np.flatnonzero(counts)
+    return values.take(pa.array(used)), counts[used], len(array) - len(indices)
 
 
 def numbers(array: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -177,6 +197,10 @@ def _iso(kind: type[date] | type[datetime] | type[time], text: str | None) -> An
         return kind.fromisoformat(text) if text else None
     except ValueError:
         return None
+
+
+def _is_opaque(kind: pa.DataType) -> bool:
+    return types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind)
 
 
 def _unreadable(name: str, kind: pa.DataType, wanted: str = "values") -> DataError:
