@@ -159,7 +159,7 @@ def heat_map(
             )
             if brief is not None and cell >= 30:
                 parts.append(
-                    f'<text class="{"on" if strength > 0.55 else "off"}" text-anchor="middle" '
+                    f'<text class="{"on" if strength > 0.75 else "off"}" text-anchor="middle" '
                     f'x="{x + (cell - 1) / 2:.1f}" y="{y + cell / 2 + 3.5:.1f}">'
                     f"{escape(brief(value))}</text>"
                 )
