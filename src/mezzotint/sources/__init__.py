@@ -5,6 +5,7 @@ arrow.py       anything with the Arrow stream interface: pandas, polars, DuckDB,
 delimited.py   CSV files
 parquet.py     Parquet files, and directories of them
 opening.py     open_source: which of these a thing is
+fingerprint.py a digest of a table's files, for the ledger
 writing.py     write_table: CSV or Parquet, all at once or not at all
 """
 

@@ -40,6 +40,7 @@ class CsvSource:
         name: str | None = None,
     ) -> None:
         self._path = path
+        self.files = (path,)
         self.name = name or str(path)
         self.encoding = "utf-8"
         self.encoding = self._checked_encoding(encoding)

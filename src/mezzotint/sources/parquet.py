@@ -17,23 +17,23 @@ class ParquetSource:
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or str(path)
-        self._files = [path]
+        self.files = [path]
         if path.is_dir():
-            self._files = sorted(
+            self.files = sorted(
                 f for f in path.rglob("*.parquet") if not f.name.startswith((".", "_"))
             )
-        if not self._files:
+        if not self.files:
             raise DataError(f"{path}: the directory holds no .parquet file; give one that does")
         self.columns: tuple[str, ...] = ()
         self._texts: list[str] = []
-        for file in self._files:
+        for file in self.files:
             with self._open(file) as parquet:
                 schema = parquet.schema_arrow
             columns = checked_columns(schema.names, str(file))
             if self.columns and set(columns) != set(self.columns):
                 odd = sorted(set(columns) ^ set(self.columns))[0]
                 raise DataError(
-                    f"{file}: its columns differ from those of {self._files[0].name} ({odd!r} is "
+                    f"{file}: its columns differ from those of {self.files[0].name} ({odd!r} is "
                     "in one of them only); a directory must hold one table"
                 )
             self.columns = self.columns or columns
@@ -51,7 +51,7 @@ class ParquetSource:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows, file by file in the order of their names."""
         chosen = list(columns or self.columns)
-        for file in self._files:
+        for file in self.files:
             with self._open(file) as parquet:
                 try:
                     for batch in parquet.iter_batches(ROWS, columns=chosen, use_threads=False):

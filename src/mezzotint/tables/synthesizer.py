@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,6 +13,7 @@ from mezzotint.privacy.run import Run
 from mezzotint.privacy.statement import Statement
 from mezzotint.schema import Schema
 from mezzotint.sources import Source, open_source
+from mezzotint.sources.fingerprint import fingerprint
 from mezzotint.tables.counting import count
 from mezzotint.tables.curator import TrustedCurator
 from mezzotint.tables.domain import Domain
@@ -83,7 +83,7 @@ class Synthesizer(Mechanism):
             budget,
             mechanism=self.name,
             dataset=dataset or source.name,
-            fingerprint=_fingerprint(table) if book.path else None,
+            fingerprint=fingerprint(source) if book.path else None,
         ) as run:
             if infer == "dp":
                 from mezzotint.schema.infer import infer as buy
@@ -144,11 +144,3 @@ def _opened(ledger: Ledger | str | Path | None) -> AbstractContextManager[Ledger
     if isinstance(ledger, Ledger):
         return nullcontext(ledger)
     return Ledger.memory() if ledger is None else Ledger.open(ledger)
-
-
-def _fingerprint(table: Any) -> bytes | None:
-    """A digest of a file's bytes, so that a renamed copy draws on the same budget."""
-    if not isinstance(table, str | Path) or not Path(table).is_file():
-        return None
-    with Path(table).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
