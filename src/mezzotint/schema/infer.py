@@ -151,11 +151,12 @@ def infer(
             "the schema's unit"
         )
     plan = purchases(schema, share * run.total_rho, delta=delta)
+    schema = replace(schema, attributes=tuple(map(_conventional, schema.attributes)))
     if not plan:
-        return Inferred(_with_conventions(schema), (), 0.0, 0.0)
+        return Inferred(schema, (), 0.0, 0.0)
     schema.require_columns(source.columns, source.name)
     counts = _counted(schema, source, plan)
-    complete = {a.name: _conventional(a) for a in schema}
+    complete = dict(schema.by_name)
     for purchase in plan:
         spend = run.gaussian(f"{purchase.fact} of {purchase.attribute}", purchase.sigma)
         attribute = complete[purchase.attribute]
@@ -288,10 +289,6 @@ def _with_categories(attribute: Categorical, kept: dict[str, int]) -> Categorica
         categories=(*sorted(names), other),
         other=other,
     )
-
-
-def _with_conventions(schema: Schema) -> Schema:
-    return replace(schema, attributes=tuple(_conventional(a) for a in schema))
 
 
 def _conventional(attribute: Attribute) -> Attribute:
