@@ -47,6 +47,16 @@ def sample_codes(model: CalibratedTree, n: int, rng: np.random.Generator) -> dic
             code = code * domain.sizes[a] + columns[a]
         return code
 
+    def scattered(attributes: Clique) -> np.ndarray:
+        """The cells in an order for rounding: by the first attribute, else at random.
+
+        In a regular order a sparse table would be rounded to every second cell, say, and so to
+        one value only of a binary attribute.
+        """
+        blocks = domain.sizes[attributes[0]]
+        cells = np.arange(domain.cells(attributes)).reshape(blocks, -1)
+        return rng.permuted(cells, axis=1).ravel()
+
     def strata(attributes: Clique) -> list[np.ndarray]:
         """Sorting keys, one attribute after the other, values in a random order at each level."""
         prefixes = [attributes[: k + 1] for k in range(len(attributes))]
@@ -55,10 +65,13 @@ def sample_codes(model: CalibratedTree, n: int, rng: np.random.Generator) -> dic
     for i, (clique, separator) in enumerate(zip(tree.cliques, tree.separators, strict=True)):
         new = tuple(a for a in clique if a not in separator)
         order = [clique.index(a) for a in separator + new]
+        cells = scattered(new)
         table = model.beliefs[i].transpose(order).reshape(prod(domain.shape(separator)), -1)
+        table = table[:, cells]
         beside = tree.cliques[max(tree.parents[i], 0)] if i else ()
         group = packed(separator)
         drawn = _deal(table, group, strata(tuple(a for a in beside if a not in separator)), rng)
+        drawn = cells[drawn]
         columns.update(zip(new, np.unravel_index(drawn, domain.shape(new)), strict=True))
     return {a: columns[a] for a in domain}
 
