@@ -98,6 +98,7 @@ def _peer(environment: str, label: str, package: str, driver: str) -> list[Metho
 
 
 METHODS: tuple[Method, ...] = (
+    Method("mezzotint-own", "**Mezzotint**, own mechanism", "mezzotint"),
     Method("mezzotint-aim", "**Mezzotint AIM**", "aim"),
     *_peer("mbi", "mbi", "mbi", "mbi_reference.py"),
     Method(

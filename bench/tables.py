@@ -66,7 +66,11 @@ SCENARIOS = {
     "budget": Scenario(
         "adult", methods=("mezzotint-*", "mbi-aim", "mbi-mst"), epsilons=(0.1, 1.0, 10.0)
     ),
-    "curve": Scenario("adult", methods=("mezzotint-aim*",), sizes=(1.0, 5.0, 20.0, 80.0, None)),
+    "curve": Scenario(
+        "adult",
+        methods=("mezzotint-aim", "mezzotint-own"),
+        sizes=(0.25, 0.5, 1.0, 5.0, 20.0, 80.0, None),
+    ),
     "wide": Scenario("wide", methods=("mezzotint-*",), sizes=(None, 80.0), runs=1),
     "nltcs": Scenario("nltcs", methods=("mezzotint-*", "mbi-aim", "mbi-mst")),
     "quick": Scenario("small", methods=("mezzotint-*",), sizes=(None,), runs=1),
