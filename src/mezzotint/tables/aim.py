@@ -29,7 +29,13 @@ import numpy as np
 from mezzotint.privacy.accounting import DEFAULT_DELTA, Budget
 from mezzotint.tables.curator import Candidate, Curator
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.graphical import GraphicalModel, Measurement, Query, estimate
+from mezzotint.tables.graphical import (
+    GraphicalModel,
+    Measurement,
+    Query,
+    estimate,
+    estimate_in_stages,
+)
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import ModelLimit, Progress, silent
 from mezzotint.tables.plan import Plan, Step, one_way_step
@@ -111,7 +117,7 @@ class AIM(Synthesizer):
             if np.abs(model.answer(chosen) - before).sum() <= _noise(sigma, before):
                 sigma, epsilon = sigma / 2, epsilon * 2
         progress(1.0)
-        return model
+        return estimate_in_stages(domain, measurements, zeros=zeros)
 
     def _first_measurements(self, curator: Curator, sigma: float) -> list[Measurement]:
         """All one-way marginals, each with the noise of a round."""

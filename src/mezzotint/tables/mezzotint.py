@@ -64,9 +64,7 @@ class Mezzotint(AIM):
         workload: Wanted = 2,
         max_model_mb: float = MAX_MODEL_MB,
     ) -> None:
-        super().__init__(
-            epsilon=epsilon, delta=delta, workload=workload, max_model_mb=max_model_mb
-        )
+        super().__init__(epsilon=epsilon, delta=delta, workload=workload, max_model_mb=max_model_mb)
 
     def _first_measurements(self, curator: Curator, sigma: float) -> list[Measurement]:
         """All one-way marginals, for a fifth of the budget."""

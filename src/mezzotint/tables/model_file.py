@@ -78,8 +78,18 @@ def read_model(path: str | Path) -> FittedTable:
     except FileNotFoundError:
         raise ModelFileError(f"{path}: there is no such file; check the path.") from None
     except (
-        OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError,
-        AssertionError, AttributeError, NotImplementedError, RuntimeError, MezzotintError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AssertionError,
+        AttributeError,
+        NotImplementedError,
+        RuntimeError,
+        MezzotintError,
     ) as error:
         raise ModelFileError(
             f"{path}: this is no intact Mezzotint model ({type(error).__name__}: {error}). "

@@ -24,7 +24,13 @@ import numpy as np
 from mezzotint.privacy.accounting import DEFAULT_DELTA, Budget
 from mezzotint.tables.curator import Candidate, Curator
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.graphical import GraphicalModel, Measurement, Query, estimate
+from mezzotint.tables.graphical import (
+    GraphicalModel,
+    Measurement,
+    Query,
+    estimate,
+    estimate_in_stages,
+)
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import Progress, silent
 from mezzotint.tables.plan import Plan, Step, one_way_step
@@ -75,11 +81,9 @@ class MST(Synthesizer):
         sigma = unit * sqrt(edges / (2 * rho / 3))
         measurements += [curator.measure(Query(pair, common), sigma) for pair in tree]
         progress(1.0)
-        return estimate(domain, measurements, zeros=zeros, start=model)
+        return estimate_in_stages(domain, measurements, zeros=zeros)
 
-    def _choose_tree(
-        self, curator: Curator, model: GraphicalModel, epsilon: float
-    ) -> list[Clique]:
+    def _choose_tree(self, curator: Curator, model: GraphicalModel, epsilon: float) -> list[Clique]:
         """Kruskal's algorithm with noisy choices: d - 1 pairs without a cycle."""
         component = {a: {a} for a in curator.domain}
         tree: list[Clique] = []

@@ -79,12 +79,15 @@ class Synthesizer(Mechanism):
         if infer is None:
             schema.require_confirmed()
         schema.require_columns(source.columns, source.name)
-        with _opened(ledger) as book, book.begin(
-            budget,
-            mechanism=self.name,
-            dataset=dataset or source.name,
-            fingerprint=fingerprint(source) if book.path else None,
-        ) as run:
+        with (
+            _opened(ledger) as book,
+            book.begin(
+                budget,
+                mechanism=self.name,
+                dataset=dataset or source.name,
+                fingerprint=fingerprint(source) if book.path else None,
+            ) as run,
+        ):
             if infer == "dp":
                 from mezzotint.schema.infer import infer as buy
 

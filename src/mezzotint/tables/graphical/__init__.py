@@ -4,15 +4,24 @@ junction_tree.py  which cliques a model holds, and what it would cost to hold mo
 propagation.py    belief propagation: log potentials to consistent marginals
 elimination.py    any other marginal of a calibrated tree
 measurement.py    noisy marginals, and the linear queries behind them
+resolution.py     coarse attributes: groups of values as hidden attributes
 loglinear.py      the family of models over a set of queries
 estimation.py     the member of the family that fits the measurements
 sampling.py       rows, by randomised rounding
 model.py          the fitted model: marginals, error bars, conditioning
 """
 
-from mezzotint.tables.graphical.estimation import estimate
+from mezzotint.tables.graphical.estimation import estimate, estimate_in_stages
 from mezzotint.tables.graphical.junction_tree import JunctionTree, SizeOracle
 from mezzotint.tables.graphical.measurement import Measurement, Query
 from mezzotint.tables.graphical.model import GraphicalModel
 
-__all__ = ["GraphicalModel", "JunctionTree", "Measurement", "Query", "SizeOracle", "estimate"]
+__all__ = [
+    "GraphicalModel",
+    "JunctionTree",
+    "Measurement",
+    "Query",
+    "SizeOracle",
+    "estimate",
+    "estimate_in_stages",
+]

@@ -134,7 +134,10 @@ def contract(left: Array, in_left: Clique, right: Array, in_right: Clique, out: 
     summed = [a for a in shared if a not in out]
     left_only = [a for a in in_left if a not in shared]
     right_only = [a for a in in_right if a not in shared]
-    size = {**dict(zip(in_left, left.shape, strict=True)), **dict(zip(in_right, right.shape, strict=True))}
+    size = {
+        **dict(zip(in_left, left.shape, strict=True)),
+        **dict(zip(in_right, right.shape, strict=True)),
+    }
     dims = [prod(size[a] for a in group) for group in (batch, left_only, summed, right_only)]
     a = left.transpose([in_left.index(x) for x in batch + left_only + summed])
     b = right.transpose([in_right.index(x) for x in batch + summed + right_only])

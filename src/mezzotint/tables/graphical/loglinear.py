@@ -9,13 +9,13 @@ import numpy as np
 from mezzotint.tables.domain import Clique, Domain
 from mezzotint.tables.graphical.junction_tree import JunctionTree
 from mezzotint.tables.graphical.measurement import Query
-from mezzotint.tables.graphical.resolution import Resolution
 from mezzotint.tables.graphical.propagation import (
     Array,
     Propagator,
     broadcast_shape,
     reduction_axes,
 )
+from mezzotint.tables.graphical.resolution import Resolution
 
 Zeros = Sequence[tuple[Clique, np.ndarray]]
 """Structural zeros: cliques and masks over them, True where no row can be."""

@@ -46,7 +46,11 @@ class Resolution:
         self.domain = base
         if self.ties:
             self.domain = Domain(
-                {name: size for a in base for name, size in ({a: base.sizes[a]} | hidden[a]).items()}
+                {
+                    name: size
+                    for a in base
+                    for name, size in ({a: base.sizes[a]} | hidden[a]).items()
+                }
             )
 
     def clique(self, query: Query) -> Clique:
