@@ -104,8 +104,11 @@ def tail(sigma: float, least: int) -> float:
 
 
 @given(
-    st.floats(0.3, 40), st.floats(1e-12, 0.1), st.integers(1, 5), st.sampled_from(["add-remove", "replace-one"])
-)  # fmt: skip
+    st.floats(0.3, 40),
+    st.floats(1e-12, 0.1),
+    st.integers(1, 5),
+    st.sampled_from(["add-remove", "replace-one"]),
+)
 def test_delta_of_one_units_own_categories(sigma, delta, rows, adjacency):
     level = threshold(sigma, delta, PrivacyUnit(adjacency, rows))
     # At most `rows` values are one unit's alone, and none occurs more than `rows` times.
