@@ -1,0 +1,76 @@
+"""The tree of commands, and how it is run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from mezzotint.cli import demo, fitting, ledgers, reports, schemas
+
+app = typer.Typer(
+    name="mezzotint",
+    help="Synthetic stand-ins for tables that cannot be shared, with differential privacy.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Typer's own tracebacks print local variables, and those hold private rows.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(schemas.app, name="schema")
+for command in (fitting.plan, fitting.fit, fitting.sample, fitting.synthesize):
+    app.command()(command)
+app.command()(reports.report)
+app.command()(demo.demo)
+app.add_typer(ledgers.app, name="ledger")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"mezzotint {version('mezzotint')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def run(words: Sequence[str], *, own_process: bool) -> int:
+    """Run a command; returns the exit code, raises what went wrong."""
+    if own_process:
+        signal.signal(signal.SIGTERM, _terminated)
+        sys.meta_path.insert(0, _WithoutPandas)
+    code = typer.main.get_command(app).main(
+        list(words), prog_name="mezzotint", standalone_mode=False
+    )
+    return code if isinstance(code, int) else 0
+
+
+class _WithoutPandas:
+    """Lets pyarrow look for pandas in vain.
+
+    It imports pandas, where that is installed, to make its first array: a third of a second for
+    something that no command needs.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """A polite kill unwinds, so that half-written files are removed and the ledger is closed."""
+    raise SystemExit(128 + number)
