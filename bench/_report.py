@@ -88,8 +88,20 @@ def _curve(found: Sequence[Average], workload: int) -> str:
         for average in found
         if average.first.scenario == "curve" and average.first.workload == workload
     ]
-    rows = [[_label(a), _size(a), str(a.runs), *_cost(a), *_errors(a)] for a in chosen]
-    return _table(["method", "model MB", "runs", *_COST_HEADER, *_ERROR_HEADER], rows)
+    return _by_size(chosen)
+
+
+def _wide(found: Sequence[Average], _: int) -> str:
+    return _by_size([average for average in found if average.first.scenario == "wide"])
+
+
+def _by_size(chosen: Sequence[Average]) -> str:
+    header = ["method", "limit MB", "model MB", "runs", *_COST_HEADER, *_ERROR_HEADER]
+    rows = [
+        [_label(a), _size(a), _used(a), str(a.runs), *_cost(a), *_errors(a)]
+        for a in sorted(chosen, key=lambda average: ORDER[average.first.method])
+    ]
+    return _table(header, rows)
 
 
 def _budget(found: Sequence[Average], _: int) -> str:
@@ -133,7 +145,7 @@ _BLOCKS: dict[str, Callable[[Sequence[Average], int], str]] = {
     "curve": _curve,
     "machine": _machine,
     "nltcs": _scenario("nltcs"),
-    "wide": _scenario("wide"),
+    "wide": _wide,
 }
 _COST_HEADER = ["wall s", "CPU s", "peak MB"]
 _ERROR_HEADER = ["2-way error", "3-way error"]
@@ -148,9 +160,14 @@ def _version(average: Average) -> str:
 
 
 def _size(average: Average) -> str:
-    if average.first.max_model_mb is None:
-        return ""
-    return f"{average.first.max_model_mb:g}"
+    if average.first.max_model_mb is not None:
+        return f"{average.first.max_model_mb:g}"
+    return "default" if average.first.method.startswith("mezzotint") else ""
+
+
+def _used(average: Average) -> str:
+    megabytes = average.first.details.get("model_mb")
+    return "" if megabytes is None else f"{megabytes:.2f}"
 
 
 def _cost(average: Average) -> list[str]:

@@ -69,7 +69,7 @@ SCENARIOS = {
     "curve": Scenario(
         "adult",
         methods=("mezzotint-aim", "mezzotint-own"),
-        sizes=(0.25, 0.5, 1.0, 5.0, 20.0, 80.0, None),
+        sizes=(0.1, 0.2, 0.5, 1.0, 5.0, 20.0, 80.0, None),
     ),
     "wide": Scenario("wide", methods=("mezzotint-*",), sizes=(None, 80.0), runs=1),
     "nltcs": Scenario("nltcs", methods=("mezzotint-*", "mbi-aim", "mbi-mst")),
