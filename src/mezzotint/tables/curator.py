@@ -22,6 +22,7 @@ from mezzotint.tables.graphical import Measurement, Query
 
 _FRACTION_BITS = 10
 _LARGEST_SCORE = 2**60
+_MOST_ROWS = 2.0**50
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,14 @@ class TrustedCurator:
     def __init__(self, counts: Counts, run: Run) -> None:
         self._counts = counts
         self._run = run
+        self._rho = run.remaining_rho
         self.domain = counts.domain
         self.unit = run.budget.unit
 
     @property
     def total_rho(self) -> float:
-        """The zCDP that a mechanism may spend in all."""
-        return self._run.total_rho
+        """The zCDP that a mechanism may spend in all: what was left when the curator began."""
+        return self._rho
 
     @property
     def remaining_rho(self) -> float:
@@ -131,8 +133,9 @@ class TrustedCurator:
     def _score(self, candidate: Candidate) -> int:
         counts = candidate.query.project(self._counts.marginal(candidate.query.clique))
         grid = 1 << _FRACTION_BITS
-        estimate = np.rint(candidate.estimate * grid).astype(np.int64)
-        distance = int(np.abs(counts * grid - estimate).sum())
-        score = candidate.weight * (distance - round(candidate.penalty * grid))
-        # Clamping moves no two scores further apart, so the sensitivity stands.
+        estimate = np.rint(candidate.estimate.clip(-_MOST_ROWS, _MOST_ROWS) * grid)
+        distances = np.abs(counts * grid - estimate.astype(np.int64))
+        # Clamping moves no two distances or scores further apart, so the sensitivity stands.
+        np.minimum(distances, _LARGEST_SCORE // distances.size, out=distances)
+        score = candidate.weight * (int(distances.sum()) - round(candidate.penalty * grid))
         return max(-_LARGEST_SCORE, min(_LARGEST_SCORE, score))
