@@ -74,8 +74,9 @@ class AIM(Synthesizer):
         self.max_model_mb = max_model_mb
 
     def queries(self, domain: Domain) -> list[Clique]:
-        """The workload's cliques."""
-        return list(Workload.of(domain, self.workload).weights)
+        """The workload's cliques, and the attributes that it leaves out."""
+        cliques = list(Workload.of(domain, self.workload).weights)
+        return cliques + [(a,) for a in domain if not any(a in c for c in cliques)]
 
     def release(
         self, curator: Curator, zeros: Zeros = (), progress: Progress = silent
