@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from math import inf
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mezzotint.errors import ParameterError
+from mezzotint.errors import ParameterError, SchemaError
 from mezzotint.schema import Attribute, Categorical, Numeric, Schema
+from mezzotint.schema.categories import Boolean
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FAR = 2**62
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,9 @@ class Wish:
 
     Attributes:
         attribute: which.
-        allowed: for each code whether it holds any of the values.
+        share: for each code the share of its values that is asked for, values being spread evenly
+            within a code; a point of a real line counts as its whole bin.
+        cut: for each code whether values of it that are not asked for must be redrawn.
         low: for a range, per code but the missing one, the least plain value asked for.
         high: the greatest.
         points: for a list, the plain values.
@@ -31,7 +37,8 @@ class Wish:
     """
 
     attribute: Attribute
-    allowed: np.ndarray
+    share: np.ndarray
+    cut: np.ndarray
     low: np.ndarray
     high: np.ndarray
     points: np.ndarray
@@ -40,34 +47,50 @@ class Wish:
     @classmethod
     def of(cls, attribute: Attribute, wanted: Any) -> Wish:
         """One value, a list of values, a range as a tuple of two, or None for missing."""
-        low, high = attribute.intervals()
+        least, greatest = attribute.intervals()
+        low, high = least, greatest
         points, missing = np.empty(0, low.dtype), False
         if isinstance(wanted, tuple):
             first, last = _ends(attribute, wanted)
-            low, high = np.maximum(low, first), np.minimum(high, last)
-            allowed = low <= high
+            low = np.maximum(low, first).astype(low.dtype)
+            high = np.minimum(high, last).astype(high.dtype)
         else:
             values = wanted if isinstance(wanted, list | set | frozenset) else [wanted]
-            missing = None in values
-            points = np.array([_plain(attribute, v) for v in values if v is not None], low.dtype)
+            known = [v for v in values if not _is_missing(v)]
+            missing = len(known) < len(values)
+            points = np.unique(np.array([_plain(attribute, v) for v in known], low.dtype))
         inside = (points >= low[:, None]) & (points <= high[:, None])
+        special = np.isin(points, least[: _specials(attribute)])
+        inside[_specials(attribute) :, special] = False
+        whole = not isinstance(attribute, Numeric) or attribute.whole
         if not isinstance(wanted, tuple):
-            allowed = inside.any(axis=1)
+            asked = inside.sum(axis=1)
+            share = asked / (greatest - least + 1) if whole else np.minimum(asked, 1.0)
+            cut = share < 1 if whole else greatest > least
+        else:
+            cut = (low > least) | (high < greatest)
+            if whole:
+                share = np.maximum(high - low + 1, 0) / (greatest - least + 1)
+            else:
+                width = np.where(greatest > least, greatest - least, 1)
+                # A range of one point is a point.
+                share = np.where(low < high, (high - low) / width, low == high)
         if attribute.missing is not None:
-            allowed = np.append(allowed, missing)
+            share, cut = np.append(share, float(missing)), np.append(cut, False)
         elif missing:
             raise ParameterError(
                 f"where: {attribute.name!r} is never missing by its schema; ask for a value."
             )
-        if not allowed.any():
+        if not share.any():
             raise ParameterError(
                 f"where: {attribute.name!r} = {wanted!r} lies outside of what its schema allows; "
                 f"it takes {_range(attribute)}."
             )
-        return cls(attribute, allowed, low, high, points, inside)
+        return cls(attribute, share, cut, low, high, points, inside)
 
     def draw(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each row a plain value that its code and the wish both allow."""
+        assert isinstance(self.attribute, Numeric)
         known = np.minimum(codes, len(self.low) - 1)
         if not len(self.points):
             return self.attribute.between(self.low[known], self.high[known], rng)
@@ -90,37 +113,63 @@ class Evidence:
     @classmethod
     def of(cls, schema: Schema, where: Mapping[str, Any]) -> Evidence:
         """Read the user's words; a ParameterError names what does not fit."""
-        return cls(schema, {name: Wish.of(schema[name], v) for name, v in where.items()})
+        try:
+            return cls(schema, {name: Wish.of(schema[name], v) for name, v in where.items()})
+        except SchemaError as error:
+            raise ParameterError(f"where: {error}") from None
 
     def __bool__(self) -> bool:
         return bool(self.wishes)
 
     @property
-    def codes(self) -> dict[str, np.ndarray]:
-        """For each attribute asked for, which codes are allowed."""
-        return {name: wish.allowed for name, wish in self.wishes.items()}
+    def shares(self) -> dict[str, np.ndarray]:
+        """For each attribute asked for, the share of each code's values that is."""
+        return {name: wish.share for name, wish in self.wishes.items()}
 
     def narrow(
         self, table: pa.Table, codes: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> pa.Table:
-        """Redraw numbers within their bins, so that they are the ones asked for."""
+        """Redraw numbers in bins that a wish cuts, so that they are the ones asked for."""
+        import pyarrow as pa
+
+        from mezzotint.schema.values import pc
+
         for name, wish in self.wishes.items():
-            if isinstance(wish.attribute, Numeric):
-                values = wish.draw(codes[name], rng)
-                column = wish.attribute.restore(values, codes[name])
+            cut = wish.cut[codes[name]]
+            if isinstance(wish.attribute, Numeric) and cut.any():
+                redrawn = wish.attribute.restore(wish.draw(codes[name], rng), codes[name])
+                column = pc.if_else(pa.array(cut), redrawn, table.column(name))
                 table = table.set_column(table.column_names.index(name), name, column)
         return table
 
 
 def _plain(attribute: Attribute, value: Any) -> float | int:
-    text = value.isoformat() if isinstance(value, date | datetime | time) else str(value)
+    if isinstance(attribute, Boolean) and isinstance(value, bool | np.bool_):
+        return int(value)
+    if isinstance(value, date | datetime | time):
+        text = value.isoformat()
+    elif isinstance(value, float) and value.is_integer() and isinstance(attribute, Numeric):
+        text = str(int(value))
+    else:
+        text = str(value)
     try:
-        return attribute.plain(text)
-    except ValueError:
-        raise ParameterError(
-            f"where: {value!r} is no {attribute.type} value of {attribute.name!r}; it takes "
-            f"{_range(attribute)}."
-        ) from None
+        plain = attribute.plain(text)
+        if isinstance(plain, float) or abs(plain) < _FAR:
+            return plain
+    except (ValueError, ArithmeticError):
+        pass
+    raise ParameterError(
+        f"where: {value!r} is no {attribute.type} value of {attribute.name!r}; it takes "
+        f"{_range(attribute)}."
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value))
+
+
+def _specials(attribute: Attribute) -> int:
+    return len(attribute.special) if isinstance(attribute, Numeric) else 0
 
 
 def _ends(attribute: Attribute, ends: tuple[Any, ...]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +60,12 @@ class FittedTable:
         calibrated = self.model.calibrated
         evidence = Evidence.of(self.schema, where or {})
         if evidence:
-            calibrated = self.model.given(evidence.codes)
+            calibrated = self.model.given(evidence.shares)
         if n is None:
             n = round(calibrated.total)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
             raise ParameterError(f"n = {n!r}: give a whole number of rows >= 0.")
-        codes = sample_codes(calibrated, n, rng)
+        codes = sample_codes(calibrated, int(n), rng)
         return evidence.narrow(self.schema.decode(codes, rng), codes, rng)
 
     def marginal(self, attributes: Iterable[str]) -> np.ndarray:

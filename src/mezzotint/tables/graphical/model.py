@@ -45,34 +45,37 @@ class GraphicalModel:
 
     @cached_property
     def _all_rows(self) -> tuple[CalibratedTree, float]:
-        return self._calibrate(self.zeros, self.total)
+        return self._calibrate({q: p.theta for q, p in self.potentials.items()})
 
     @property
     def calibrated(self) -> CalibratedTree:
         """The calibrated junction tree."""
         return self._all_rows[0]
 
-    def _calibrate(self, zeros: Zeros, total: float) -> tuple[CalibratedTree, float]:
-        family = LogLinear(self.domain, tuple(self.potentials), zeros)
-        thetas = [p.theta for p in self.potentials.values()]
-        beliefs, log_partition = family.calibrate(thetas, total)
-        return CalibratedTree(family.tree, beliefs, total), log_partition
+    def _calibrate(self, thetas: Mapping[Query, Array]) -> tuple[CalibratedTree, float]:
+        family = LogLinear(self.domain, tuple(thetas), self.zeros)
+        beliefs, log_partition = family.calibrate(list(thetas.values()), self.total)
+        return CalibratedTree(family.tree, beliefs, self.total), log_partition
 
-    def given(self, allowed: Mapping[str, np.ndarray]) -> CalibratedTree:
-        """The rows that take allowed codes only: their distribution and expected number.
+    def given(self, shares: Mapping[str, np.ndarray]) -> CalibratedTree:
+        """The rows that meet a condition: their distribution and expected number.
 
         Args:
-            allowed: attribute -> one truth value per code.
+            shares: attribute -> for each code which share of its rows meets the condition: 0 for
+                none, 1 (or True) for all of them, less where the condition cuts a bin.
 
         Raises:
             ParameterError: if the model holds such rows to be impossible.
         """
-        zeros = [*self.zeros, *(((a,), ~mask) for a, mask in allowed.items())]
-        restricted, log_partition = self._calibrate(zeros, self.total)
+        thetas = {q: p.theta for q, p in self.potentials.items()}
+        for a, share in shares.items():
+            with np.errstate(divide="ignore"):
+                thetas[Query((a,))] = thetas.get(Query((a,)), 0.0) + np.log(share, dtype=float)
+        restricted, log_partition = self._calibrate(thetas)
         share = np.exp(log_partition - self._all_rows[1])
         if not share > 0:
             raise ParameterError(
-                f"where: the model holds no rows with this combination of {', '.join(allowed)}; "
+                f"where: the model holds no rows with this combination of {', '.join(shares)}; "
                 "ask for a wider one."
             )
         beliefs = [b * share for b in restricted.beliefs]
