@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from numbers import Integral
 
 from mezzotint.errors import ParameterError
 from mezzotint.tables.domain import Clique, Domain
@@ -31,10 +32,14 @@ class Workload:
     @classmethod
     def of(cls, domain: Domain, wanted: Wanted) -> Workload:
         """The workload that the user named."""
-        if isinstance(wanted, int):
+        if isinstance(wanted, Integral):
             return cls(domain, dict.fromkeys(_all_marginals(domain, wanted), 1))
+        if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+            raise _unreadable(wanted)
         weights: dict[Clique, int] = {}
         for names in wanted:
+            if isinstance(names, str) or not isinstance(names, Iterable):
+                raise _unreadable(wanted)
             for a in names:
                 if a not in domain:
                     raise ParameterError(
@@ -66,10 +71,17 @@ class Workload:
         return {r: sum(share[a] for a in r) for r in ordered}
 
 
-def _all_marginals(domain: Domain, k: int) -> Iterator[Clique]:
-    if isinstance(k, bool) or k < 1:
-        raise ParameterError(f"workload = {k!r}: give a whole number of attributes, such as 2.")
-    k = min(k, len(domain))
+def _unreadable(wanted: object) -> ParameterError:
+    return ParameterError(
+        f"workload = {wanted!r}: give a whole number of attributes, such as 2, or a list of lists "
+        'of names, such as [["age", "sex"], ["age", "income"]].'
+    )
+
+
+def _all_marginals(domain: Domain, wanted: Integral) -> Iterator[Clique]:
+    if isinstance(wanted, bool) or int(wanted) < 1:
+        raise _unreadable(wanted)
+    k = min(int(wanted), len(domain))
     if comb(len(domain), k) > MAX_CLIQUES:
         raise ParameterError(
             f"workload = {k}: {len(domain)} attributes have {comb(len(domain), k):,} marginals of "
