@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,10 @@ def read_model(path: str | Path) -> FittedTable:
         AttributeError,
         NotImplementedError,
         RuntimeError,
+        ArithmeticError,
+        MemoryError,
+        SyntaxError,
+        zlib.error,
         MezzotintError,
     ) as error:
         raise ModelFileError(
