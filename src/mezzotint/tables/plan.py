@@ -55,7 +55,7 @@ class Plan:
     seconds: float
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0917 (in the order of the fields)
         cls,
         mechanism: str,
         budget: Budget,

@@ -242,7 +242,7 @@ def _spanning_forest_masks(masks: _Masks, cliques: list[int]) -> tuple[list[int]
     parents: list[int] = []
     waiting = dict(enumerate(cliques))
     # Prim's algorithm: for each waiting clique the best link into the forest built so far.
-    link = dict.fromkeys(waiting, (0, -1))
+    link: dict[int, tuple[int, int]] = dict.fromkeys(waiting, (0, -1))
     while waiting:
         i = max(waiting, key=lambda j: link[j][0])
         clique = waiting.pop(i)
