@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from mezzotint.privacy.ledger import Ledger
 
 # Every row is rounded up to a whole unit, and a plan's own arithmetic rounds too. What a
-# mechanism may plan with leaves this many units aside for that, or a 1024th of a small budget,
-# so that a plan that fits exactly is never refused its last round.
+# mechanism may plan with leaves this many units aside for that, or a 1024th of a small budget
+# (of a tiny one, enough for three hundred rows or an eighth), so that a plan that fits exactly is
+# never refused its last round.
 _ROUNDING_UNITS = 100_000
+_ROUNDING_ROWS = 300
 _BOUND = "an integer bound that holds for every data set"
 
 
@@ -42,7 +44,8 @@ class Run:
         self._ledger = ledger
         self._record = record
         self._total = record.units
-        self._spare = min(_ROUNDING_UNITS, record.units >> 10)
+        least = min(_ROUNDING_ROWS, record.units >> 3)
+        self._spare = min(_ROUNDING_UNITS, max(record.units >> 10, least))
         self._spent = 0
         self._next = 0
 
