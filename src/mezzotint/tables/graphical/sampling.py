@@ -16,6 +16,7 @@ and Sheldon, "Winning the NIST contest" (2021), whose published sampler dealt wi
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import prod
 
 import numpy as np
@@ -57,10 +58,16 @@ def sample_codes(model: CalibratedTree, n: int, rng: np.random.Generator) -> dic
         cells = np.arange(domain.cells(attributes)).reshape(blocks, -1)
         return rng.permuted(cells, axis=1).ravel()
 
-    def strata(attributes: Clique) -> list[np.ndarray]:
-        """Sorting keys, one attribute after the other, values in a random order at each level."""
-        prefixes = [attributes[: k + 1] for k in range(len(attributes))]
-        return [rng.permutation(domain.cells(p))[packed(p)] for p in prefixes]
+    def strata(separator: Clique) -> list[np.ndarray]:
+        """Sorting keys, one attribute after the other, values in a random order at each level.
+
+        Large attributes come first, where independent draws would err most; keys stop where
+        strata would hold less than a row.
+        """
+        earlier = sorted(set(columns).difference(separator), key=lambda a: (-domain.sizes[a], a))
+        prefixes = (tuple(earlier[: k + 1]) for k in range(len(earlier)))
+        telling = takewhile(lambda p: domain.cells(p) <= n, prefixes)
+        return [rng.permutation(domain.cells(p))[packed(p)] for p in telling]
 
     for i, (clique, separator) in enumerate(zip(tree.cliques, tree.separators, strict=True)):
         new = tuple(a for a in clique if a not in separator)
@@ -68,10 +75,7 @@ def sample_codes(model: CalibratedTree, n: int, rng: np.random.Generator) -> dic
         cells = scattered(new)
         table = model.beliefs[i].transpose(order).reshape(prod(domain.shape(separator)), -1)
         table = table[:, cells]
-        beside = tree.cliques[max(tree.parents[i], 0)] if i else ()
-        group = packed(separator)
-        drawn = _deal(table, group, strata(tuple(a for a in beside if a not in separator)), rng)
-        drawn = cells[drawn]
+        drawn = cells[_deal(table, packed(separator), strata(separator), rng)]
         columns.update(zip(new, np.unravel_index(drawn, domain.shape(new)), strict=True))
     return {a: columns[a] for a in domain}
 
