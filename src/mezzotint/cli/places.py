@@ -19,7 +19,7 @@ _ROOM = 1 << 20
 
 
 def output(path: Path, option: str, *, room: int = _ROOM) -> Path:
-    """The place behind a path (links followed), if a file can be put there.
+    """The path itself, or the place behind a link, if a file can be put there.
 
     Args:
         path: as the user wrote it.
@@ -47,7 +47,7 @@ def output(path: Path, option: str, *, room: int = _ROOM) -> Path:
             f"({error.strerror or error}); nothing was spent. Give a place with room and with "
             "permission to write"
         ) from error
-    return place
+    return place if path.is_symlink() else path
 
 
 def table_output(path: Path, option: str, *, room: int = _ROOM) -> Path:
@@ -66,12 +66,12 @@ def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None])
     for path in outputs:
         if path is None:
             continue
-        if path in taken:
+        if path.resolve() in taken:
             raise ParameterError(
                 f"{path}: this file is needed for something else in the same command; "
                 "give the result another place"
             )
-        taken.add(path)
+        taken.add(path.resolve())
 
 
 def _reserve(folder: Path, room: int) -> None:
