@@ -3,9 +3,14 @@
 Shared by every benchmark here. CPU seconds are what the documents quote, because they stand
 when other work shares the cores; the figures come from the kernel (`wait4`), so interpreter
 start-up is included.
+
+Linux counts the memory of the process that started a command into the command's own high-water
+mark. So a bare interpreter of some 10 MB stands between: it starts the command, waits for it and
+reports what the kernel says.
 """
 
 import contextlib
+import json
 import os
 import platform
 import resource
@@ -24,6 +29,21 @@ from pathlib import Path
 POLL_SECONDS = (0.05, 0.5)
 POLL_OFTEN_FOR = 10.0
 TAIL_CHARACTERS = 4000
+LAUNCHER = """
+import json, os, sys
+report, command = int(sys.argv[1]), sys.argv[2:]
+pid = os.fork()
+if pid == 0:
+    os.set_inheritable(report, False)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\\n")
+        os._exit(127)
+_, status, usage = os.wait4(pid, 0)
+figures = usage.ru_utime + usage.ru_stime, usage.ru_maxrss, os.waitstatus_to_exitcode(status)
+os.write(report, json.dumps(figures).encode())
+"""
 
 
 @dataclass(frozen=True)
@@ -84,33 +104,41 @@ def measure(
         The cost. A run that was ended by a limit has `timed_out` set.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        reading, writing = os.pipe()
+        launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(writing)]
         start = time.perf_counter()
         process = subprocess.Popen(
-            [str(part) for part in command],
+            [*launcher, *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
             env={**os.environ, **(env or {})},
             cwd=cwd,
+            pass_fds=[writing],
             start_new_session=True,
         )
+        os.close(writing)
         watcher = _Watcher(process.pid, start, cpu_limit, wall_limit)
         watcher.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
             _end_group(process.pid)
-            os.wait4(process.pid, 0)
+            process.wait()
             raise
         finally:
             watcher.stop()
         wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
+        with os.fdopen(reading) as stream:
+            report = stream.read()
+        # A run that a limit ended reports nothing; what was seen of it last has to serve.
+        seen = (watcher.cpu, 0, -signal.SIGKILL)
+        cpu, kilobytes, returncode = json.loads(report) if report else seen
         return Measured(
             wall=round(wall, 3),
-            cpu=round(usage.ru_utime + usage.ru_stime, 3),
-            peak_mb=round(max(usage.ru_maxrss * 1024, watcher.peak_bytes) / 1e6, 1),
-            returncode=process.returncode,
+            cpu=round(cpu, 3),
+            peak_mb=round(max(kilobytes * 1024, watcher.peak_bytes) / 1e6, 1),
+            returncode=returncode,
             timed_out=watcher.timed_out,
             stdout=_tail(out, keep_output),
             stderr=_tail(err, keep_output),
@@ -129,14 +157,15 @@ class _Watcher(threading.Thread):
         self.cpu_limit = cpu_limit
         self.wall_limit = wall_limit
         self.peak_bytes = 0
+        self.cpu = 0.0
         self.timed_out = False
         self._done = threading.Event()
 
     def run(self) -> None:
         while not self._done.wait(self._pause()):
-            resident, cpu = _tree_usage(self.pid)
+            resident, self.cpu = _tree_usage(self.pid)
             self.peak_bytes = max(self.peak_bytes, resident)
-            over_cpu = self.cpu_limit is not None and cpu > self.cpu_limit
+            over_cpu = self.cpu_limit is not None and self.cpu > self.cpu_limit
             elapsed = time.perf_counter() - self.started
             over_wall = self.wall_limit is not None and elapsed > self.wall_limit
             if over_cpu or over_wall:
@@ -154,13 +183,16 @@ class _Watcher(threading.Thread):
 
 
 def _tree_usage(group: int) -> tuple[int, float]:
-    """Resident bytes and CPU seconds of every live process in the group (Linux only)."""
+    """Resident bytes and CPU seconds of the live processes in the group, but for its leader.
+
+    Linux only; elsewhere there is nothing to see.
+    """
     if not Path("/proc/self/stat").exists():
         return 0, 0.0
     tick, page = os.sysconf("SC_CLK_TCK"), resource.getpagesize()
     resident, cpu = 0, 0.0
     for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
+        if not entry.name.isdigit() or int(entry.name) == group:
             continue
         # A process may end between the listing and the reading.
         with contextlib.suppress(OSError):
