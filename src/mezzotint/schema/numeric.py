@@ -30,6 +30,9 @@ EXACT_UP_TO = 128
 
 DEFAULT_BINS = 32
 MAX_BINS = 1_000_000
+LARGEST = 1e300
+"""Beyond this, differences of floats could overflow."""
+
 _TABLE_CELLS = 1 << 16
 _REDRAWS = 100
 
@@ -86,8 +89,10 @@ class Numeric(Attribute):
             "equal",
         ):
             raise self._wrong("`edges` already say the bounds and the bins; give only one of them")
-        if not all(np.isfinite(p) for p in (*points, *self.special)):
-            raise self._wrong("bounds, edges and special values must be finite numbers")
+        if not all(abs(p) <= LARGEST for p in (*points, *self.special)):
+            raise self._wrong(
+                f"bounds, edges and special values must be finite numbers, at most {LARGEST:g}"
+            )
         if len(points) < 2 or any(a > b for a, b in pairwise(points)):
             raise self._wrong(f"its bounds {list(points)} must go from low to high")
         if self.edges is not None and any(a == b for a, b in pairwise(points)):
@@ -316,7 +321,13 @@ class Continuous(Numeric):
 
     @property
     def _grid(self) -> float | None:
-        return None if self.decimals is None else 10.0**-self.decimals
+        return 10.0**-self.decimals if self.decimals is not None and self._rounds else None
+
+    @cached_property
+    def _rounds(self) -> bool:
+        """Whether floats of this size have decimals to round to at all."""
+        largest = max(abs(self.least), abs(self.greatest))
+        return self.decimals is not None and largest < 2.0**53 / 10**self.decimals
 
     def read(self, array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """Plain values, and which could be read."""
@@ -338,7 +349,7 @@ class Continuous(Numeric):
     def between(self, low: np.ndarray, high: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Uniform plain values from `low` to `high`, with the column's decimals."""
         values = low + rng.random(len(low)) * (high - low)
-        if self.decimals is None:
+        if self.decimals is None or not self._rounds:
             return values
         scale = 10.0**self.decimals
         return np.maximum(np.round(np.floor(values * scale) / scale, self.decimals), low)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from mezzotint.schema.attribute import MISSING_TEXTS
+from mezzotint.schema.numeric import LARGEST
 from mezzotint.schema.values import (
     MICROSECONDS,
     clock,
@@ -35,7 +36,7 @@ TIME_FORMATS = tuple(f"{d} {t}" for t in ("%H:%M:%S", "%H:%M") for d in DATE_FOR
 
 @dataclass
 class Points:
-    """Distinct plain values on a line, and how often each occurred.
+    """Distinct plain values on a line, and how often each occurred; infinities are left out.
 
     Attributes:
         values: Increasing; a part of them if there are very many.
@@ -51,7 +52,7 @@ class Points:
 
     def add(self, values: np.ndarray, counts: np.ndarray) -> None:
         """Take in more values."""
-        finite = np.isfinite(values)
+        finite = np.abs(values) <= LARGEST
         values, counts = values[finite], counts[finite]
         if not len(values):
             return
