@@ -89,31 +89,44 @@ class Method:
         return [*program, *table, "--mechanism", self.mechanism, *budget, *shape, *output]
 
 
-def _peer(environment: str, label: str, package: str, driver: str) -> list[Method]:
+_PACKAGES = (
+    # environment, label, distribution, driver
+    ("mbi", "mbi", "mbi", "mbi_reference.py"),
+    ("opendp", "OpenDP", "opendp", "opendp_mbi.py"),
+    ("dpmm", "dpmm", "dpmm", "dpmm_run.py"),
+    ("smartnoise", "smartnoise-synth", "smartnoise-synth", "smartnoise_run.py"),
+)
+
+
+def _peers(mechanism: str) -> list[Method]:
     return [
-        Method(f"{environment}-{mechanism}", f"{label} {mechanism.upper()}", mechanism,
-               environment, driver, package)
-        for mechanism in ("aim", "mst")
-    ]  # fmt: skip
+        Method(
+            name=f"{environment}-{mechanism}",
+            label=f"{label} {mechanism.upper()}",
+            mechanism=mechanism,
+            environment=environment,
+            driver=driver,
+            package=package,
+        )
+        for environment, label, package, driver in _PACKAGES
+    ]
 
 
 METHODS: tuple[Method, ...] = (
     Method("mezzotint-own", "**Mezzotint**, own mechanism", "mezzotint"),
     Method("mezzotint-aim", "**Mezzotint AIM**", "aim"),
-    *_peer("mbi", "mbi", "mbi", "mbi_reference.py"),
+    *_peers("aim"),
     Method(
         "mbi-aim-as-written",
         "mbi AIM, script as written",
         "aim",
-        "mbi",
-        "mbi_reference.py",
-        "mbi",
-        ("--as-written",),
+        environment="mbi",
+        driver="mbi_reference.py",
+        package="mbi",
+        options=("--as-written",),
     ),
-    *_peer("opendp", "OpenDP", "opendp", "opendp_mbi.py"),
-    *_peer("dpmm", "dpmm", "dpmm", "dpmm_run.py"),
-    *_peer("smartnoise", "smartnoise-synth", "smartnoise-synth", "smartnoise_run.py"),
     Method("mezzotint-mst", "**Mezzotint MST**", "mst"),
+    *_peers("mst"),
     Method("mezzotint-independent", "Mezzotint Independent", "independent"),
 )
 PEERS: tuple[str, ...] = tuple(dict.fromkeys(m.environment for m in METHODS if m.environment))
