@@ -1,7 +1,10 @@
 """Junction trees: running intersection, chordality, prices."""
 
 from itertools import combinations
+from random import Random
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,3 +131,20 @@ def test_order_and_limits_are_kept_apart(drawn):
     limits = {p: (oracle.cells + domain.cells(p)) * (i % 3) for i, p in enumerate(pairs)}
     one_by_one = [p for p in pairs if oracle.affordable({p: limits[p]})]
     assert oracle.affordable(limits) == one_by_one
+
+
+@pytest.mark.parametrize("megabytes", [0.5, 5, 80])
+def test_a_model_that_grows_by_what_is_affordable_keeps_to_its_limit(megabytes):
+    """As in AIM: any of the affordable pairs, round after round, under a growing limit."""
+    sizes = [85, 9, 100, 16, 7, 15, 6, 5, 2, 100, 100, 99, 42, 2]
+    domain = Domain({f"a{i}": size for i, size in enumerate(sizes)})
+    pairs = list(combinations(domain.attributes, 2))
+    most = megabytes * 2**17
+    for seed in range(2):
+        random, cliques = Random(seed), []
+        for share in np.linspace(0.04, 1, 25):
+            limit = max(most * share, sum(sizes))
+            affordable = SizeOracle(domain, cliques).affordable(dict.fromkeys(pairs, limit))
+            new = [c for c in affordable if c not in cliques]
+            cliques += random.sample(new, min(1, len(new)))
+            assert JunctionTree.of(domain, cliques).cells <= limit
