@@ -231,9 +231,9 @@ def test_a_choice_costs_an_eighth_of_epsilon_squared():
 
 def test_nothing_is_answered_beyond_the_budget():
     curator = a_curator(rows_of(SIZES, 10))
-    with pytest.raises(BudgetError, match="counts of a would cost"):
+    with pytest.raises(BudgetError, match=r"counts of a would cost"):
         curator.measure(Query(("a",)), 0.5)
-    with pytest.raises(BudgetError, match="choice of one of 1 queries would cost"):
+    with pytest.raises(BudgetError, match=r"choice of one of 1 queries would cost"):
         curator.choose([Candidate(Query(("a",)), 1, np.zeros(3))], 9.0)
     assert releases_of(curator) == ()
     assert curator.remaining_rho == curator.total_rho
@@ -252,5 +252,5 @@ def test_what_was_spent_before_is_not_planned_with_again():
 
 def test_marginals_that_were_not_counted_are_refused():
     curator = a_curator(rows_of(SIZES, 10))
-    with pytest.raises(ParameterError, match="was not counted"):
+    with pytest.raises(ParameterError, match=r"was not counted"):
         curator.measure(Query(("a", "b", "c", "d")), 100.0)

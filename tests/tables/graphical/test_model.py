@@ -58,7 +58,7 @@ def test_conditioning_is_restricting_the_full_joint(drawn, how_many):
     for a, mask in allowed.items():
         joint = joint * spread_out(domain, (a,), mask)
     if joint.sum() == 0:
-        with pytest.raises(ParameterError, match="holds no rows with this combination"):
+        with pytest.raises(ParameterError, match=r"holds no rows with this combination"):
             model.given(allowed)
         return
     restricted = model.given(allowed)
@@ -80,7 +80,7 @@ def test_conditioning_on_everything_changes_nothing():
 def test_an_impossible_combination_names_its_attributes_and_the_mend():
     domain = Domain({"a": 2, "b": 2})
     model = model_of(domain, [], zeros=[(("a", "b"), np.array([[True, False], [False, False]]))])
-    with pytest.raises(ParameterError, match="combination of a, b; ask for a wider one"):
+    with pytest.raises(ParameterError, match=r"combination of a, b; ask for a wider one"):
         model.given({"a": np.array([True, False]), "b": np.array([True, False])})
 
 
