@@ -91,6 +91,17 @@ def append(path: Path, record: Record) -> None:
         stream.write(json.dumps(asdict(record)) + "\n")
 
 
+def drop(path: Path, keys: Iterable[tuple[object, ...]]) -> None:
+    """Removes the runs with these keys from a results file, if it exists."""
+    unwanted = set(keys)
+    if path.exists():
+        lines = path.read_text().splitlines()
+        kept = [
+            line for line, run in zip(lines, read(path), strict=True) if run.key not in unwanted
+        ]
+        path.write_text("".join(f"{line}\n" for line in kept))
+
+
 def read(path: Path) -> list[Record]:
     """Reads a results file."""
     known = {field.name for field in fields(Record)}

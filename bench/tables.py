@@ -28,7 +28,7 @@ import _methods
 from _fidelity import CodedTable, mean_error, read_coded
 from _measure import machine, measure
 from _methods import METHODS, PEERS, Method, Setting
-from _records import Record, append, averages, read
+from _records import Record, append, averages, drop, read
 from _report import markdown, render
 
 HERE = Path(__file__).parent
@@ -92,9 +92,13 @@ def main() -> int:
     done: list[Record] = []
     with tempfile.TemporaryDirectory(prefix="mezzotint-bench-") as directory:
         for name in names:
+            replaced: set[object] = set()
             for record in _run(name, args, Path(directory)):
                 done.append(record)
                 if results is not None:
+                    if args.fresh and record.key not in replaced:
+                        drop(results, [record.key])
+                        replaced.add(record.key)
                     append(results, record)
     if args.json:
         print(json.dumps([asdict(average) for average in averages(done)], indent=2))
@@ -117,6 +121,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-model-mb", type=_floats, help="model limits in MB, with commas")
     parser.add_argument("--runs", type=int, help="repetitions (default: the scenario's)")
     parser.add_argument("--top-up", action="store_true", help="count runs already in the results")
+    parser.add_argument("--fresh", action="store_true", help="replace runs already in the results")
     parser.add_argument("--timeout", type=float, default=1500, help="CPU seconds a run may use")
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_DATA, help="adult_coded.csv here")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results file (JSON lines)")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from _records import Record, append, averages, read
+from _records import Record, append, averages, drop, read
 from _report import markdown, render
 
 
@@ -23,6 +23,15 @@ def test_records_survive_the_file(tmp_path):
     for one in written:
         append(path, one)
     assert read(path) == written
+
+
+def test_dropping_takes_out_one_problem_only(tmp_path):
+    path = tmp_path / "r.jsonl"
+    drop(path, [record().key])
+    for one in (record(), record(workload=3), record()):
+        append(path, one)
+    drop(path, [record().key])
+    assert read(path) == [record(workload=3)]
 
 
 def test_averages_take_only_runs_that_ended_well():
