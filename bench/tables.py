@@ -74,7 +74,7 @@ SCENARIOS = {
         sizes=(0.1, 0.2, 1.0, 5.0, 20.0, 80.0, None),
         own_sizes=(0.1, 0.2, 1.0, 5.0, 20.0, None),
     ),
-    "wide": Scenario("wide", methods=("mezzotint-*",), sizes=(None, 80.0), runs=1),
+    "wide": Scenario("wide", methods=("mezzotint-*",), sizes=(None,), runs=1),
     "nltcs": Scenario("nltcs", methods=("mezzotint-*", "mbi-aim", "mbi-mst")),
     "quick": Scenario("small", methods=("mezzotint-*",), sizes=(None,), runs=1),
 }
