@@ -269,3 +269,18 @@ def test_any_noisy_measurements_give_a_proper_model(domain, seed, sigma, data):
         assert np.isfinite(counts).all()
         assert (counts >= 0).all()
         assert counts.sum() == pytest.approx(model.total)
+
+
+def test_noise_far_above_the_counts_takes_few_passes(monkeypatch):
+    """Where no step can gain anything, the descent ends; it does not halve its step for ever."""
+    from mezzotint.tables.graphical import estimation
+
+    monkeypatch.setattr(estimation, "MAX_PASSES", 400)
+    problems = []
+    descend = estimation._descend
+    monkeypatch.setattr(estimation, "_descend", lambda p, i: problems.append(p) or descend(p, i))
+    domain = Domain({f"a{i}": 2 for i in range(16)})
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        estimate(domain, [Measurement((a,), rng.normal(6, 43_000, 2), 43_000.0) for a in domain])
+    assert max(p.passes for p in problems) < 400

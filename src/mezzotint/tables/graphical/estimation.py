@@ -183,7 +183,9 @@ def _descend(problem: _Problem, iterate: _Iterate) -> _Iterate:
             theta = point.theta - step * gradient
             mu_next = problem.answers(theta)
             loss_next = 0.5 * float(w @ (mu_next - y) ** 2)
-            if loss_next <= loss_point - 0.5 * float(gradient @ (mu_point - mu_next)):
+            promised = loss_point - 0.5 * float(gradient @ (mu_point - mu_next))
+            # The slack: where nothing is left to gain, rounding must not halve the step for ever.
+            if loss_next <= promised + 1e-12 * loss_point:
                 break
             step /= 2
             if problem.passes >= MAX_PASSES:
