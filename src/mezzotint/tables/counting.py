@@ -191,7 +191,7 @@ class Counts:
         self, domain: Domain, cliques: Sequence[Clique], joint: Callable[[Clique], np.ndarray]
     ) -> None:
         self.domain = domain
-        self._cliques = [frozenset(c) for c in cliques]
+        self._cliques = {frozenset(c) for c in cliques}
         self._joint = joint
         self._cache: dict[Clique, np.ndarray] = {}
         self._cached_cells = 0
@@ -205,7 +205,8 @@ class Counts:
         clique = self.domain.clique(clique)
         if clique in self._cache:
             return self._cache[clique]
-        if clique and not any(c.issuperset(clique) for c in self._cliques):
+        asked = frozenset(clique)
+        if clique and asked not in self._cliques and not any(c >= asked for c in self._cliques):
             raise ParameterError(
                 f"the marginal of {clique} was not counted; name it, or a clique that contains it, "
                 "when counting"

@@ -13,12 +13,31 @@ import numpy as np
 from mezzotint.errors import ParameterError
 from mezzotint.privacy.statement import Statement
 from mezzotint.schema import Schema
+from mezzotint.tables.domain import Clique
 from mezzotint.tables.evidence import Evidence
-from mezzotint.tables.graphical import GraphicalModel
+from mezzotint.tables.graphical import Bootstrap, GraphicalModel
 from mezzotint.tables.graphical.sampling import sample_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Expected counts with error bars. Everything here is public.
+
+    Attributes:
+        attributes: along the axes, in the schema's order.
+        counts: expected rows of each cell.
+        standard_error: of each cell, in rows, from the noise of the measurements.
+        measured: whether these attributes were measured together, value by value. If not, the
+            error bars leave out what the model may not know of their dependence.
+    """
+
+    attributes: Clique
+    counts: np.ndarray
+    standard_error: np.ndarray
+    measured: bool
 
 
 @dataclass(frozen=True)
@@ -68,12 +87,20 @@ class FittedTable:
         codes = sample_codes(calibrated, int(n), rng)
         return evidence.narrow(self.schema.decode(codes, rng), codes, rng)
 
-    def marginal(self, attributes: Iterable[str]) -> np.ndarray:
-        """Expected counts over some attributes, axes in the schema's order."""
-        return self.model.marginal(self._known(attributes))
+    def query(self, attributes: Iterable[str], *, bootstrap: Bootstrap | None = None) -> Answer:
+        """Expected counts over any attributes, with error bars.
 
-    def _known(self, attributes: Iterable[str]) -> list[str]:
-        return [self.schema[a].name for a in attributes]
+        Args:
+            attributes: one or more of the schema's.
+            bootstrap: refits of this model, to be made once for many queries
+                (``Bootstrap(fitted.model)``); by default they are made anew.
+        """
+        clique = self.model.domain.clique(self.schema[a].name for a in attributes)
+        errors = (bootstrap or Bootstrap(self.model, random_state=0)).standard_error(clique)
+        measured = any(
+            set(clique) <= set(m.clique) - set(m.groups) for m in self.model.measurements
+        )
+        return Answer(clique, self.model.marginal(clique), errors, measured)
 
     def save(self, path: str | Path) -> None:
         """Write a model file: a zip of JSON and arrays, whole or not at all."""

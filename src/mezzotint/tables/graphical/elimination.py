@@ -50,8 +50,7 @@ class CalibratedTree:
         labels: Clique = ()
         parts = self._by_component(clique)
         for part in parts:
-            start = max(range(len(self._sets)), key=lambda i: len(self._sets[i].intersection(part)))
-            result = np.multiply.outer(result, self._gather(start, part))
+            result = np.multiply.outer(result, self._gather(self.tree.members[part[0]][0], part))
             labels += part
         result = result / self.total ** (len(parts) - 1)
         return result.transpose([labels.index(a) for a in clique])
@@ -63,7 +62,7 @@ class CalibratedTree:
     def _by_component(self, clique: Clique) -> list[Clique]:
         parts: dict[int, Clique] = defaultdict(tuple)
         for a in clique:
-            parts[self.tree.components[self.tree.homes[a]]] += (a,)
+            parts[self.tree.components[self.tree.members[a][0]]] += (a,)
         return list(parts.values())
 
     def _gather(self, i: int, wanted: Clique) -> Array:
@@ -111,13 +110,13 @@ class CalibratedTree:
     def _towards(self, i: int, attribute: str) -> int:
         """The neighbour of clique ``i`` on the way to the attribute, which ``i`` lacks.
 
-        The cliques with the attribute form a subtree, and its top is the attribute's home: the way
-        leads down if the home lies below ``i``, and up otherwise.
+        The cliques with the attribute form a subtree: the way leads
+        down if its top lies below ``i``, and up otherwise.
         """
         key = (i, attribute)
         if key not in self._next:
             parents = self.tree.parents
-            below = self.tree.homes[attribute]
+            below = self.tree.members[attribute][0]
             while below >= 0 and parents[below] != i:
                 below = parents[below]
             self._next[key] = below if below >= 0 else parents[i]

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 
 from mezzotint.tables.domain import Clique, Domain
 
@@ -71,23 +72,20 @@ class JunctionTree:
         return tuple(roots)
 
     @cached_property
-    def homes(self) -> Mapping[str, int]:
-        """For each attribute the topmost clique that holds it."""
-        homes: dict[str, int] = {}
+    def members(self) -> Mapping[str, tuple[int, ...]]:
+        """For each attribute the cliques that hold it; the first is the topmost."""
+        members: dict[str, tuple[int, ...]] = {}
         for i, clique in enumerate(self.cliques):
             for a in clique:
-                homes.setdefault(a, i)
-        return homes
+                members[a] = (*members.get(a, ()), i)
+        return members
 
-    @cached_property
-    def _clique_sets(self) -> tuple[frozenset[str], ...]:
-        return tuple(frozenset(c) for c in self.cliques)
-
-    def host(self, clique: Iterable[str]) -> int | None:
+    def host(self, clique: Clique) -> int | None:
         """Index of the smallest clique that holds all the given attributes, or None."""
-        wanted = frozenset(clique)
-        hosts = [i for i, c in enumerate(self._clique_sets) if wanted <= c]
-        return min(hosts, key=lambda i: self.domain.cells(self.cliques[i]), default=None)
+        shared = set(self.members[clique[0]]) if clique else set(range(len(self.cliques)))
+        for a in clique[1:]:
+            shared.intersection_update(self.members[a])
+        return min(shared, key=lambda i: self.domain.cells(self.cliques[i]), default=None)
 
 
 class SizeOracle:
@@ -108,45 +106,54 @@ class SizeOracle:
         self._cells = [self._masks.cells(c) for c in self._cliques]
         self._neighbours = _adjacency_lists(self._parents)
         self.cells = sum(self._cells)
+        self._holders = dict.fromkeys(domain, 0)
+        self._component: dict[str, int] = {}
+        roots: list[int] = []
+        for i, (mask, parent) in enumerate(zip(self._cliques, self._parents, strict=True)):
+            roots.append(i if parent < 0 else roots[parent])
+            for a in self._masks.clique(mask):
+                self._holders[a] |= 1 << i
+                self._component[a] = roots[i]
 
     def affordable(self, limits: Mapping[Clique, float]) -> list[Clique]:
         """The candidates that the model already holds, or holds within their limit, in cells."""
         prices: dict[Clique, float] = {}
         unsure = []
         for candidate, limit in limits.items():
-            mask = self._masks.mask(candidate)
-            held = any(mask & c == mask for c in self._cliques)
-            prices[candidate] = 0.0 if held else self._carried(mask)
-            if 2 * prices[candidate] > limit >= self._masks.cells(mask):
+            prices[candidate], sure = self._price(candidate)
+            if not sure and 2 * prices[candidate] > limit:
                 unsure.append(candidate)
         unsure.sort(key=prices.__getitem__)
         for candidate in unsure[:RETRIANGULATIONS]:
             prices[candidate] = self._retriangulated(self._masks.mask(candidate))
         return [c for c, limit in limits.items() if prices[c] <= limit]
 
-    def _carried(self, mask: int) -> float:
-        """Cells after carrying the first attributes along the tree to where the others live."""
-        if mask.bit_count() != 2:
-            return float("inf")
-        a, b = mask & -mask, mask & (mask - 1)
-        path = self._path(a, b)
-        if path is None:
-            return self.cells + self._masks.cells(mask)
+    def _price(self, candidate: Clique) -> tuple[float, bool]:
+        """Cells with the candidate, read off the tree; and whether that is exact, or a bound."""
+        holders = [self._holders[a] for a in candidate]
+        if len(candidate) < 2 or reduce(and_, holders):
+            return 0.0, True
+        own = self._masks.cells(self._masks.mask(candidate))
+        if len({self._component[a] for a in candidate}) == len(candidate):
+            return self.cells + own, True
+        if len(candidate) > 2:
+            return self.cells + own, False
+        path = self._path(*candidate)
         best = float("inf")
-        for carried in (a, b):
-            size = self._masks.cells(carried)
-            extra = sum(self._cells[i] * (size - 1) for i in path if not self._cliques[i] & carried)
+        for carried in candidate:
+            size, bit = self._masks.cells(self._masks.bit[carried]), self._masks.bit[carried]
+            extra = sum(self._cells[i] * (size - 1) for i in path if not self._cliques[i] & bit)
             best = min(best, self.cells + extra)
-        return best
+        return best, False
 
-    def _path(self, a: int, b: int) -> list[int] | None:
-        """A shortest path in the tree from a clique with ``a`` to one with ``b``."""
-        frontier = [i for i, c in enumerate(self._cliques) if c & a]
+    def _path(self, start: str, end: str) -> list[int]:
+        """A shortest path in the tree from a clique with ``start`` to one with ``end``."""
+        frontier = list(_bits(self._holders[start]))
         back = dict.fromkeys(frontier, -1)
-        while frontier:
+        while True:
             following = []
             for i in frontier:
-                if self._cliques[i] & b:
+                if self._holders[end] >> i & 1:
                     path = [i]
                     while back[path[-1]] >= 0:
                         path.append(back[path[-1]])
@@ -156,7 +163,6 @@ class SizeOracle:
                         back[j] = i
                         following.append(j)
             frontier = following
-        return None
 
     def _retriangulated(self, mask: int) -> int:
         graph = list(self._graph)
