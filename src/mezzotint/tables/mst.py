@@ -16,7 +16,6 @@ References:
 
 from __future__ import annotations
 
-from itertools import combinations
 from math import sqrt
 
 import numpy as np
@@ -35,6 +34,7 @@ from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import Progress, silent
 from mezzotint.tables.plan import Plan, Step, one_way_step
 from mezzotint.tables.synthesizer import Synthesizer
+from mezzotint.tables.workload import Workload
 
 TELLING = 3.0
 """Counts below this many sigma are not told apart from noise."""
@@ -56,7 +56,7 @@ class MST(Synthesizer):
 
     def queries(self, domain: Domain) -> list[Clique]:
         """All pairs."""
-        return list(combinations(domain.attributes, min(2, len(domain))))
+        return list(Workload.of(domain, 2).weights)
 
     def release(
         self, curator: Curator, zeros: Zeros = (), progress: Progress = silent
