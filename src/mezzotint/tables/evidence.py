@@ -73,8 +73,8 @@ class Wish:
                 share = np.maximum(high - low + 1, 0) / (greatest - least + 1)
             else:
                 width = np.where(greatest > least, greatest - least, 1)
-                # A range of one point is a point.
-                share = np.where(low < high, (high - low) / width, low == high)
+                point = (low == high) & ((first == last) | (least == greatest))
+                share = np.where(low < high, (high - low) / width, point)
         if attribute.missing is not None:
             share, cut = np.append(share, float(missing)), np.append(cut, False)
         elif missing:
