@@ -21,7 +21,9 @@ from operator import and_
 from mezzotint.tables.domain import Clique, Domain
 
 BYTES_PER_CELL = 8
-RETRIANGULATIONS = 500
+RETRIANGULATIONS = 200_000
+"""How many triangulations a pricing may take, times the squared number of attributes: their cost
+grows so, and this keeps it near a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class SizeOracle:
     A candidate inside a clique of the tree is free. Otherwise the first price is an upper bound
     read off the present tree: the candidate's attributes are carried along the tree's paths.
     The tree will be triangulated afresh, and greedy triangulation may end above that bound, so
-    candidates over half the limit are priced by doing it, cheapest first, up to
-    ``RETRIANGULATIONS`` of them; those left over are taken by their bound.
+    candidates over half the limit are priced by doing it, cheapest first, as far as
+    ``RETRIANGULATIONS`` goes; those left over are taken by their bound.
     """
 
     def __init__(self, domain: Domain, cliques: Iterable[Iterable[str]]) -> None:
@@ -106,6 +108,7 @@ class SizeOracle:
         self._cells = [self._masks.cells(c) for c in self._cliques]
         self._neighbours = _adjacency_lists(self._parents)
         self.cells = sum(self._cells)
+        self._lone = {c for c in self._cliques if c.bit_count() == 1}
         self._holders = dict.fromkeys(domain, 0)
         self._component: dict[str, int] = {}
         roots: list[int] = []
@@ -124,7 +127,7 @@ class SizeOracle:
             if not sure and 2 * prices[candidate] > limit:
                 unsure.append(candidate)
         unsure.sort(key=prices.__getitem__)
-        for candidate in unsure[:RETRIANGULATIONS]:
+        for candidate in unsure[: RETRIANGULATIONS // len(self._graph) ** 2]:
             prices[candidate] = self._retriangulated(self._masks.mask(candidate))
         return [c for c, limit in limits.items() if prices[c] <= limit]
 
@@ -135,7 +138,8 @@ class SizeOracle:
             return 0.0, True
         own = self._masks.cells(self._masks.mask(candidate))
         if len({self._component[a] for a in candidate}) == len(candidate):
-            return self.cells + own, True
+            alone = (self._masks.bit[a] for a in candidate if self._masks.bit[a] in self._lone)
+            return self.cells + own - sum(map(self._masks.cells, alone)), True
         if len(candidate) > 2:
             return self.cells + own, False
         path = self._path(*candidate)
