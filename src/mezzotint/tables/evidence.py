@@ -50,6 +50,7 @@ class Wish:
         least, greatest = attribute.intervals()
         low, high = least, greatest
         points, missing = np.empty(0, low.dtype), False
+        first = last = 0.0
         if isinstance(wanted, tuple):
             first, last = _ends(attribute, wanted)
             low = np.maximum(low, first).astype(low.dtype)
