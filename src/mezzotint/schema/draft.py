@@ -25,7 +25,6 @@ from mezzotint.schema.profile import Points, Profile
 from mezzotint.schema.schema import Schema
 from mezzotint.schema.values import MICROSECONDS, Resolution
 from mezzotint.sources import Source
-from mezzotint.sources.delimited import CsvSource
 
 MAX_CATEGORIES = 128
 _FEW = 32
@@ -57,7 +56,8 @@ def _profile(field: pa.Field, source: Source) -> Profile:
     kind = field.type
     if not pa.types.is_dictionary(kind):
         return Profile(field.name, kind)
-    ours = isinstance(source, CsvSource)
+    # Readers pack texts into dictionaries to keep them short: that says nothing of the table.
+    ours = field.name in getattr(source, "packed", ())
     return Profile(field.name, kind.value_type, dictionary=not ours, ordered=kind.ordered)
 
 

@@ -48,6 +48,7 @@ class CsvSource:
         self.delimiter = delimiter or max(DELIMITERS, key=header.count)
         fields = next(csv.reader([header], delimiter=self.delimiter), [])
         self.columns = checked_columns(fields, self.name)
+        self.packed = list(self.columns)
         if not rows:
             raise DataError(
                 f"{path}: the file has a header and no rows; give a table with at least one row"

@@ -13,7 +13,11 @@ from mezzotint.sources.source import ROWS, checked_columns
 
 
 class ParquetSource:
-    """Parquet files, streamed: memory does not grow with their length."""
+    """Parquet files, streamed: memory does not grow with their length.
+
+    Attributes:
+        packed: the columns of texts that are read as dictionaries, though they are not in the file.
+    """
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = name or str(path)
@@ -25,7 +29,7 @@ class ParquetSource:
         if not self.files:
             raise DataError(f"{path}: the directory holds no .parquet file; give one that does")
         self.columns: tuple[str, ...] = ()
-        self._texts: list[str] = []
+        self.packed: list[str] = []
         for file in self.files:
             with self._open(file) as parquet:
                 schema = parquet.schema_arrow
@@ -37,12 +41,12 @@ class ParquetSource:
                     "in one of them only); a directory must hold one table"
                 )
             self.columns = self.columns or columns
-            self._texts = [f.name for f in schema if pa.types.is_string(f.type)]
+            self.packed = [f.name for f in schema if pa.types.is_string(f.type)]
 
     def _open(self, file: Path) -> pq.ParquetFile:
         try:
             # Pre-buffering would hold whole row groups; dictionaries keep repeated texts short.
-            return pq.ParquetFile(file, pre_buffer=False, read_dictionary=self._texts)
+            return pq.ParquetFile(file, pre_buffer=False, read_dictionary=self.packed)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(
                 f"{file}: cannot be read as Parquet ({error}); give a whole file"
