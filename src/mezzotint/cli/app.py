@@ -12,6 +12,8 @@ import typer
 
 from mezzotint.cli import demo, fitting, ledgers, reports, schemas
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="mezzotint",
     help="Synthetic stand-ins for tables that cannot be shared, with differential privacy.",
@@ -55,6 +57,9 @@ def run(words: Sequence[str], *, own_process: bool) -> int:
     code = typer.main.get_command(app).main(
         list(words), prog_name="mezzotint", standalone_mode=False
     )
+    if code == _INTERRUPTED:
+        # Newer versions of Typer swallow the interrupt and say nothing.
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,307 @@
+"""True processes: start-up, signals, full disks, closed pipes, a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mezzotint.privacy.ledger import Ledger
+from tests.cli.conftest import table_text
+
+MEZZOTINT = [sys.executable, "-m", "mezzotint"]
+LONG = ("synthesize", "long.csv", "-s", "schema.yaml", "-o", "out.csv", "--epsilon", "50",
+        "--ledger", "ledger.db", "-m", "aim", "--workload", "3")  # fmt: skip
+
+
+def cli(*words: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MEZZOTINT, *words], check=False, capture_output=True, text=True, **options
+    )
+
+
+def visible() -> set[str]:
+    return {p.name for p in Path().iterdir() if not p.name.endswith(("-wal", "-shm"))}
+
+
+def test_help_is_quick(place):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert cli("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # A third of this on an idle machine; a busy one inflates CPU seconds as well.
+    assert after.ru_utime - before.ru_utime < 0.9
+
+
+def test_what_the_main_job_imports(place):
+    code = (
+        "import sys; from mezzotint.cli.app import run;"
+        "run(['synthesize', 'data.csv', '-s', 'schema.yaml', '-o', 'o.csv', '-q'],"
+        " own_process=True);"
+        "print(*{'pandas', 'scipy', 'sklearn', 'dp_accounting', 'jinja2', 'opendp.prelude',"
+        " 'rich.progress', 'polars', 'duckdb'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_the_installed_command(place):
+    done = subprocess.run(
+        [Path(sys.executable).parent / "mezzotint", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("mezzotint ")
+
+
+def test_exit_codes_reach_the_shell(place):
+    assert cli("schema", "check", "data.csv", "-s", "schema.yaml").returncode == 0
+    done = cli("synthesize", "no.csv", "-s", "schema.yaml", "-o", "o.csv")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no.csv: there is no such file")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_while_fitting(place, sign, code):
+    """Nothing half-written; the ledger is closed, and keeps what was spent."""
+    Path("long.csv").write_text(table_text(3000))
+    before = visible()
+    process = subprocess.Popen(
+        [*MEZZOTINT, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _releases():
+        time.sleep(0.05)
+    process.send_signal(sign)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in err
+    if sign is signal.SIGINT:
+        assert err.endswith(
+            "error: interrupted; no file was left half-written, and what was spent stays booked\n"
+        )
+    assert visible() - before == {"ledger.db"}
+    with Ledger.open("ledger.db") as ledger:
+        (run,) = ledger.runs()
+        assert run.state == "closed"
+        assert 0 < run.spent < run.units
+
+
+def _releases() -> int:
+    if not Path("ledger.db").exists():
+        return 0
+    try:
+        with Ledger.open("ledger.db", read_only=True) as ledger:
+            return sum(run.releases for run in ledger.runs())
+    except Exception:  # it is being made at this moment
+        return 0
+
+
+def _limit(megabytes: float):
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        size = int(megabytes * 2**20)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+def test_a_full_disk_is_noticed_before_anything_is_spent(place):
+    Ledger.open("ledger.db").close()
+    before = visible()
+    done = cli(
+        *("synthesize", "data.csv", "-s", "schema.yaml", "-m", "mst", "-o", "out.csv"),
+        *("--ledger", "ledger.db"),
+        preexec_fn=_limit(0.5),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --output out.csv: nothing can be written to ")
+    assert "nothing was spent" in done.stderr
+    assert visible() == before
+    with Ledger.open("ledger.db") as ledger:
+        assert ledger.runs() == ()
+
+
+def test_a_disk_that_fills_up_while_writing_leaves_nothing(place):
+    before = visible()
+    done = cli(
+        *("synthesize", "data.csv", "-s", "schema.yaml", "-m", "mst", "-o", "out.csv"),
+        *("-n", "200000"),
+        preexec_fn=_limit(2),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: out.csv: cannot be written (File too large)")
+    assert "the budget had been spent by then" in done.stderr
+    assert visible() == before
+
+
+def test_a_model_written_first_survives_rows_that_do_not_fit(place):
+    done = cli(
+        *("synthesize", "data.csv", "-s", "schema.yaml", "-m", "mst", "-o", "out.csv"),
+        *("-n", "200000", "--model", "m.mezzo"),
+        preexec_fn=_limit(2),
+    )
+    assert done.returncode == 1
+    assert cli("sample", "m.mezzo", "-o", "out.csv", "-n", "5").returncode == 0
+
+
+def test_an_earlier_result_stays_when_the_new_one_fails(place):
+    Path("out.csv").write_text("earlier\n")
+    done = cli(
+        *("synthesize", "data.csv", "-s", "schema.yaml", "-m", "mst", "-o", "out.csv"),
+        *("-n", "200000"),
+        preexec_fn=_limit(2),
+    )
+    assert done.returncode == 1
+    assert Path("out.csv").read_text() == "earlier\n"
+
+
+def test_a_reader_that_hangs_up(place):
+    command = [*MEZZOTINT, "schema", "draft", "data.csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+# On a terminal
+
+
+class Terminal:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, *words: str, **env: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*MEZZOTINT, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "200"} | env,
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def read_until(self, words: str | None = None) -> None:
+        """Read until these words have been shown, or to the end."""
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and (words is None or words not in self.shown):
+            if not select.select([self._ours], [], [], 1)[0]:
+                continue
+            try:
+                data = os.read(self._ours, 1 << 14)
+            except OSError:  # Linux: the other end is closed
+                return
+            if not data:
+                return
+            self.shown += data.decode(errors="replace")
+
+    def finish(self) -> int:
+        self.read_until()
+        os.close(self._ours)
+        return self.process.wait(timeout=60)
+
+
+def on_terminal(words: list[str], keys: str, **env: str) -> tuple[int, str]:
+    """Runs a command on a terminal and types; its exit code, and what was shown."""
+    terminal = Terminal(*words, **env)
+    terminal.type(keys)
+    code = terminal.finish()
+    return code, terminal.shown
+
+
+def drafted() -> None:
+    assert cli("schema", "draft", "data.csv", "-o", "d.yaml").returncode == 0
+
+
+def test_confirming_fact_by_fact(place):
+    drafted()
+    code, shown = on_terminal(["schema", "confirm", "d.yaml"], "y\nn\nwhat\nc\ny\nq\n")
+    assert code == 0, shown
+    assert "is it true that one person is what is to be protected?" in shown
+    assert "age: is it public that" in shown
+    text = Path("d.yaml").read_text()
+    assert "assumed: [rows]" in text
+    assert "facts confirmed" in shown
+    # age was confirmed whole, of colour the first fact only.
+    assert text.split("colour:")[0].count("from_data") == 1  # the comment at the top
+    assert "from_data: [categories" in text.split("colour:")[1]
+
+
+def test_editing_while_confirming(place):
+    drafted()
+    Path("editor.py").write_text(
+        "import sys, pathlib\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "path.write_text(path.read_text().replace('name: person', 'name: guest'))\n"
+    )
+    code, shown = on_terminal(
+        ["schema", "confirm", "d.yaml"],
+        "e\ny\nq\n",
+        EDITOR=f"{sys.executable} editor.py",
+        VISUAL="",
+    )
+    assert code == 0, shown
+    assert "one guest is what is to be protected" in shown
+    assert "name: guest" in Path("d.yaml").read_text()
+
+
+def test_a_senseless_edit_is_not_taken(place):
+    drafted()
+    Path("editor.py").write_text("import sys; open(sys.argv[1], 'w').write('attributes: [')\n")
+    code, shown = on_terminal(
+        ["schema", "confirm", "d.yaml"],
+        "e\nq\n",
+        EDITOR=f"{sys.executable} editor.py",
+        VISUAL="",
+    )
+    assert code == 0, shown
+    assert "Not taken: " in shown
+
+
+def test_no_editor(place):
+    drafted()
+    before = Path("d.yaml").read_text()
+    code, shown = on_terminal(
+        ["schema", "confirm", "d.yaml"], "e\n", EDITOR="/no/editor", VISUAL=""
+    )
+    assert code == 2
+    assert "the editor '/no/editor' cannot be run" in shown
+    assert Path("d.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("key", ["interrupt", "\x04"])
+def test_leaving_while_confirming_changes_nothing(place, key):
+    drafted()
+    before = Path("d.yaml").read_text()
+    terminal = Terminal("schema", "confirm", "d.yaml")
+    terminal.read_until("[y/n/c/e/q]")
+    if key == "interrupt":
+        terminal.process.send_signal(signal.SIGINT)
+    else:
+        terminal.type(key)
+    assert terminal.finish() == 130
+    assert "Traceback" not in terminal.shown
+    assert Path("d.yaml").read_text() == before
+
+
+def test_progress_is_shown_on_a_terminal_only(place):
+    words = ["synthesize", "data.csv", "-s", "schema.yaml", "-m", "mst", "-o", "out.csv"]
+    code, shown = on_terminal(words, "")
+    assert code == 0
+    assert "Counting and fitting" in shown
+    assert cli(*words).stderr == ""
