@@ -38,7 +38,8 @@ CREATE TABLE contents (mac TEXT PRIMARY KEY, lineage INTEGER NOT NULL);
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, lineage INTEGER NOT NULL, dataset TEXT NOT NULL,
     mechanism TEXT NOT NULL, epsilon REAL NOT NULL, delta REAL NOT NULL, time TEXT NOT NULL,
-    units INTEGER NOT NULL, spent INTEGER NOT NULL, releases INTEGER NOT NULL,
+    units INTEGER NOT NULL, spent INTEGER NOT NULL,
+    delta_units INTEGER NOT NULL, delta_spent INTEGER NOT NULL, releases INTEGER NOT NULL,
     state TEXT NOT NULL, request TEXT UNIQUE, content TEXT, private INTEGER NOT NULL);
 CREATE INDEX runs_of_lineage ON runs (lineage);
 CREATE TABLE releases (
@@ -94,10 +95,11 @@ _CHANGES: Mapping[str, tuple[str, ...]] = {
     ),
     "begin": (
         "INSERT INTO runs VALUES (:run, :lineage, :dataset, :mechanism, :epsilon, :delta, :time,"
-        " :units, 0, 0, 'open', :request, :content, :private)",
+        " :units, 0, :delta_units, 0, 0, 'open', :request, :content, :private)",
     ),
     "release": (
-        "UPDATE runs SET spent = spent + :units, releases = releases + 1 WHERE id = :run",
+        "UPDATE runs SET spent = spent + :units, delta_spent = delta_spent + :delta_units,"
+        " releases = releases + 1 WHERE id = :run",
         "INSERT INTO releases VALUES (:run, :seq, :entry)",
     ),
     "close": ("UPDATE runs SET state = 'closed' WHERE id = :run",),

@@ -1,6 +1,6 @@
 """The ledger: every release is recorded, durably, before it happens.
 
-1. Costs are integers of 10^-12 rho, rounded up.
+1. Costs are integers of 10^-12 rho, and of 10^-18 delta for what is spent beside it, rounded up.
 2. Check and row are one serialised transaction, on the disk before it returns.
 3. A sampler takes the committed row (`Spend`), never a number; a run with a request id commits
    the row's noise key with it, so that a repetition gives the same bytes at no cost.
@@ -24,9 +24,9 @@ from mezzotint.errors import LedgerError, ParameterError
 from mezzotint.privacy import lineage, store
 from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget
-from mezzotint.privacy.checks import check_delta
+from mezzotint.privacy.checks import check_delta, check_positive
 from mezzotint.privacy.journal import FORMAT_VERSION, Entry
-from mezzotint.privacy.releases import Release, request_id, units_within
+from mezzotint.privacy.releases import Release, delta_units_within, request_id, units_within
 from mezzotint.privacy.run import Run, release_of
 from mezzotint.privacy.spend import Backend, Spend
 from mezzotint.privacy.store import Store
@@ -125,6 +125,7 @@ class Ledger:
         *,
         mechanism: str,
         dataset: str,
+        delta_aside: float = 0.0,
         fingerprint: bytes | None = None,
         request: str | None = None,
     ) -> Run:
@@ -134,6 +135,8 @@ class Ledger:
             budget: The most that the run will spend.
             mechanism: The mechanism's name; public.
             dataset: The data set's name; public.
+            delta_aside: The part of the budget's delta that is kept for thresholds
+                (`Run.threshold`); rho is computed from the rest.
             fingerprint: A digest of the content, so that the same content under another name
                 draws on the same budget. The ledger keeps only a keyed hash of it.
             request: A request id (see `request_id`). The same id continues or repeats the same
@@ -142,7 +145,8 @@ class Ledger:
         """
         _require_name(dataset, "dataset")
         _require_name(mechanism, "mechanism")
-        units = units_within(budget)
+        aside = _aside(delta_aside, budget)
+        units = units_within(budget, aside)
         if units < 1 or units >= 2**60:
             raise ParameterError(
                 f"{budget} is rho {budget.rho:.3g}, outside of what the ledger can count "
@@ -161,12 +165,14 @@ class Ledger:
                         held,
                         (content, mac),
                         (held.budget, budget),
+                        (held.delta_units, aside),
                         (held.mechanism, mechanism),
                         (held.dataset, dataset),
                     )
                     return Run(self, held)
             home = lineage.resolve(change, dataset, mac, budget.unit)
-            lineage.account(change.db, home, budget.delta).require(budget, units, dataset)
+            account = lineage.account(change.db, home, budget.delta)
+            account.require(budget, units, aside, dataset)
             (last,) = change.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
             change.append(
                 "begin",
@@ -178,6 +184,7 @@ class Ledger:
                     "epsilon": budget.epsilon,
                     "delta": budget.delta,
                     "units": units,
+                    "delta_units": aside,
                     "request": request,
                     "content": mac,
                     "private": self.insecure_noise is None,
@@ -324,6 +331,19 @@ def _require_same_request(held: RunRecord, *recorded_and_asked: tuple[object, ob
             f"{held.budget}, and comes again with other data or settings; nothing was released. "
             "Repeat it exactly, or make a new request with another nonce"
         )
+
+
+def _aside(delta: float, budget: Budget) -> int:
+    """What is set aside, in the ledger's units."""
+    if delta == 0:
+        return 0
+    delta = check_positive(delta, "delta_aside", "0, or a share of delta such as a tenth")
+    if delta >= budget.delta:
+        raise ParameterError(
+            f"delta_aside = {delta!r} leaves nothing of delta = {budget.delta!r}: "
+            "set a share of it aside, such as a tenth"
+        )
+    return delta_units_within(delta)
 
 
 def _require_name(name: str, place: str) -> None:

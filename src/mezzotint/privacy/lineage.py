@@ -17,11 +17,12 @@ from mezzotint.errors import BudgetError
 from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
 from mezzotint.privacy.journal import Change, secret
-from mezzotint.privacy.releases import canonical
+from mezzotint.privacy.releases import canonical, delta_of, units_within
 
 _RUN_COLUMNS = (
     "SELECT runs.id, dataset, mechanism, epsilon, delta, units, spent, releases, state, request,"
-    " private, time, unit FROM runs JOIN lineages ON lineages.id = runs.lineage "
+    " private, time, unit, delta_units, delta_spent"
+    " FROM runs JOIN lineages ON lineages.id = runs.lineage "
 )
 
 
@@ -101,29 +102,37 @@ def _merge(change: Change, lineage: int, into: int) -> None:
 
 def account(db: sqlite3.Connection, lineage: int, delta: float | None = None) -> Account:
     """The running total of a lineage."""
-    unit, epsilon, cap_delta, cap_units = db.execute(
-        "SELECT unit, cap_epsilon, cap_delta, cap_units FROM lineages WHERE id = ?", (lineage,)
+    unit, epsilon, cap_delta = db.execute(
+        "SELECT unit, cap_epsilon, cap_delta FROM lineages WHERE id = ?", (lineage,)
     ).fetchone()
     held = unit_from_text(unit)
     names = db.execute("SELECT name FROM names WHERE lineage = ? ORDER BY rowid", (lineage,))
-    booked, reserved, count, latest = db.execute(
+    booked, reserved, delta_units, count = db.execute(
         "SELECT coalesce(sum(CASE state WHEN 'open' THEN units ELSE spent END), 0),"
         " coalesce(sum(CASE state WHEN 'open' THEN units - spent ELSE 0 END), 0),"
-        " count(*), (SELECT delta FROM runs WHERE lineage = :lineage ORDER BY id DESC LIMIT 1)"
-        " FROM runs WHERE lineage = :lineage",
-        {"lineage": lineage},
+        " coalesce(sum(CASE state WHEN 'open' THEN delta_units ELSE delta_spent END), 0),"
+        " count(*) FROM runs WHERE lineage = ?",
+        (lineage,),
     ).fetchone()
-    cap = None if cap_units is None else Budget(epsilon, cap_delta, held)
+    cap = None if cap_delta is None else Budget(epsilon, cap_delta, held)
     return Account(
         datasets=tuple(name for (name,) in names),
         unit=held,
-        delta=delta or cap_delta or latest,
+        delta=delta or cap_delta or _latest_delta(db, lineage, delta_units),
         booked=booked,
         reserved=reserved,
+        delta_units=delta_units,
         cap=cap,
-        cap_units=cap_units,
+        cap_units=None if cap is None else units_within(cap, delta_units),
         runs=count,
     )
+
+
+def _latest_delta(db: sqlite3.Connection, lineage: int, delta_units: int) -> float:
+    """The latest run's delta, and what the runs before it spent of theirs."""
+    latest = run_records(db, "WHERE lineage = ?", lineage)[-1]
+    before = delta_units - latest.booked_delta
+    return latest.budget.delta + delta_of(before)
 
 
 def run_records(db: sqlite3.Connection, where: str, *values: object) -> tuple[RunRecord, ...]:
@@ -141,6 +150,8 @@ def run_records(db: sqlite3.Connection, where: str, *values: object) -> tuple[Ru
             request=row[9],
             private=bool(row[10]),
             time=row[11],
+            delta_units=row[13],
+            delta_spent=row[14],
         )
         for row in db.execute(_RUN_COLUMNS + where + " ORDER BY runs.id", values)
     )

@@ -22,6 +22,7 @@ References:
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -53,13 +54,29 @@ def discrete_gaussian(spend: Spend, size: int) -> NDArray[np.int64]:
     """
     if size < 0:
         raise ParameterError(f"size = {size} is negative: give the number of cells")
-    source = spend.open("gaussian")
-    sigma = float(spend.release.parameters["sigma"])
-    if source.silent:
-        return np.zeros(size, np.int64)
-    if _by_opendp(source, size):
-        return _opendp_gaussian(sigma, size)
-    return keyed_discrete_gaussian(_key(source), sigma, size)
+    return _gaussian(spend.open("gaussian"), float(spend.release.parameters["sigma"]), size)
+
+
+def counts_above_threshold(spend: Spend, counts: Mapping[str, int]) -> dict[str, int]:
+    """Noisy counts of the names that reach the threshold that `spend` recorded.
+
+    Guarantee: delta-approximate s / (2 sigma^2)-zCDP, for the recorded s = `l2_squared` and delta.
+    Sensitivity: every row counts for one name at most, so that one unit adds up to `rows` names
+        that nobody else has, and changes the other counts within `l2_squared`.
+    Private and public: names and counts are private, and so is how many names there are; what is
+        returned is public.
+    Units: of the counts. Source: `thresholds`.
+
+    Args:
+        spend: A row recorded by `Run.threshold`, not drawn yet.
+        counts: The names that occur, each with its count.
+    """
+    source = spend.open("threshold")
+    parameters = spend.release.parameters
+    names = sorted(counts)
+    noise = _gaussian(source, float(parameters["sigma"]), len(names)).tolist()
+    noisy = {name: counts[name] + n for name, n in zip(names, noise, strict=True)}
+    return {name: n for name, n in noisy.items() if n >= parameters["threshold"]}
 
 
 def exponential_mechanism(spend: Spend, scores: NDArray[np.integer]) -> int:
@@ -113,6 +130,14 @@ def randomised_response(spend: Spend, values: NDArray[np.integer]) -> NDArray[np
         return values.copy()
     epsilon = Fraction(float(spend.release.parameters["epsilon"]))
     return keyed_randomised_response(_key(source), epsilon, categories, values)
+
+
+def _gaussian(source: NoiseSource, sigma: float, size: int) -> NDArray[np.int64]:
+    if source.silent:
+        return np.zeros(size, np.int64)
+    if _by_opendp(source, size):
+        return _opendp_gaussian(sigma, size)
+    return keyed_discrete_gaussian(_key(source), sigma, size)
 
 
 def _by_opendp(source: NoiseSource, draws: int) -> bool:

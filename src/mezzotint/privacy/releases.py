@@ -1,7 +1,12 @@
 """What the public may see of a run: its releases, in the ledger's own units.
 
 Costs are whole numbers of pico-rho (10^-12 of zCDP), always rounded up, so that sums are exact
-and no order of addition matters.
+and no order of addition matters. The few releases that can fail outright (`Run.threshold`) cost a
+probability beside: a whole number of 10^-18 of delta, rounded up as well.
+
+A run that spends rho and, beside it, delta_1 + delta_2 + ... is (delta_1 + delta_2 + ...)-
+approximate rho-zCDP, and so (epsilon, delta)-DP wherever rho alone gives epsilon at what those
+deltas leave of delta (Bun, Steinke 2016, Lemmas 8.2 and 8.8).
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.zcdp import zcdp_epsilon, zcdp_rho
 
 UNITS_PER_RHO = 10**12
+UNITS_PER_DELTA = 10**18
 
 # The keyed samplers' laws are within 2^-200 of the true ones (see `gaussian_table`). By the
 # definition of (epsilon, delta)-DP, n draws at that distance add at most (1 + e^epsilon) n 2^-200
@@ -30,15 +36,56 @@ def units_rounded_up(rho: Fraction) -> int:
     return math.ceil(rho * UNITS_PER_RHO)
 
 
-def units_within(budget: Budget) -> int:
-    """The units that a budget holds; never above what (epsilon, delta) allows."""
-    rho = zcdp_rho(budget.epsilon, budget.delta * (1 - SAMPLER_SHARE))
+def units_within(budget: Budget, delta_units: int = 0) -> int:
+    """The units of rho that a budget holds beside units of delta; never above what it allows."""
+    left = _left(budget.delta, delta_units)
+    if left <= 0:
+        return 0
+    rho = zcdp_rho(budget.epsilon, left * (1 - SAMPLER_SHARE))
     return math.floor(Fraction(rho) * UNITS_PER_RHO)
 
 
-def epsilon_of(units: int, delta: float) -> float:
-    """What a sum of units means as epsilon at `delta`; never below the truth."""
-    return zcdp_epsilon(rho_of(units), delta * (1 - SAMPLER_SHARE)) if units > 0 else 0.0
+def epsilon_of(units: int, delta: float, delta_units: int = 0) -> float:
+    """What units of rho and of delta mean as epsilon at `delta`; never below the truth.
+
+    Infinite where the units of delta alone use up `delta`.
+    """
+    left = _left(delta, delta_units)
+    if left < 0 or (units > 0 and left == 0):
+        return math.inf
+    return zcdp_epsilon(rho_of(units), left * (1 - SAMPLER_SHARE)) if units > 0 else 0.0
+
+
+def _left(delta: float, delta_units: int) -> float:
+    """What units of delta leave of it, rounded down."""
+    return _rounded_down(Fraction(delta) - Fraction(delta_units, UNITS_PER_DELTA))
+
+
+def delta_units_rounded_up(delta: float) -> int:
+    """The cost of a release that may fail with probability `delta`; never below the true cost."""
+    return math.ceil(Fraction(delta) * UNITS_PER_DELTA)
+
+
+def delta_units_within(delta: float) -> int:
+    """The units that `delta` holds."""
+    return math.floor(Fraction(delta) * UNITS_PER_DELTA)
+
+
+def delta_within(delta_units: int) -> float:
+    """Units as a probability, rounded down to a double: to spend it costs no more units."""
+    return _rounded_down(Fraction(delta_units, UNITS_PER_DELTA))
+
+
+def delta_of(delta_units: int) -> float:
+    """Units as a probability, rounded up to a double."""
+    delta = delta_within(delta_units)
+    exact = Fraction(delta_units, UNITS_PER_DELTA)
+    return delta if Fraction(delta) == exact else math.nextafter(delta, math.inf)
+
+
+def _rounded_down(value: Fraction) -> float:
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
 def rho_of(units: int) -> float:
@@ -53,10 +100,11 @@ class Release:
 
     Attributes:
         seq: Position in the run, from 0.
-        kind: "gaussian", "exponential" or "randomised-response".
+        kind: "gaussian", "threshold", "exponential" or "randomised-response".
         about: What was measured, in words; never a private value.
         parameters: The mechanism's public parameters.
         units: The cost in pico-rho, rounded up.
+        delta_units: The cost beside it, in 10^-18 of delta, rounded up; 0 for most kinds.
         time: When it was recorded, ISO 8601 in UTC.
         entry: The row's position in the ledger's chain.
         hash: The chain's hash after this row, in hexadecimal.
@@ -67,6 +115,7 @@ class Release:
     about: str
     parameters: Mapping[str, float | int] = field(hash=False)
     units: int
+    delta_units: int
     time: str
     entry: int
     hash: str
@@ -76,6 +125,11 @@ class Release:
         """The cost in zCDP."""
         return rho_of(self.units)
 
+    @property
+    def delta(self) -> float:
+        """The cost beside rho: the probability that the release fails outright."""
+        return delta_of(self.delta_units)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
@@ -84,6 +138,7 @@ class Release:
             "about": self.about,
             "parameters": dict(self.parameters),
             "units": self.units,
+            "delta_units": self.delta_units,
             "time": self.time,
             "entry": self.entry,
             "hash": self.hash,
@@ -98,6 +153,7 @@ class Release:
             about=str(row["about"]),
             parameters={str(name): value for name, value in row["parameters"].items()},
             units=int(row["units"]),
+            delta_units=int(row["delta_units"]),
             time=str(row["time"]),
             entry=int(row["entry"]),
             hash=str(row["hash"]),

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Self
 from mezzotint.errors import BudgetError, LedgerError, ParameterError
 from mezzotint.privacy.account import RunRecord
 from mezzotint.privacy.accounting import Adjacency, Budget
-from mezzotint.privacy.checks import check_count, check_epsilon, check_positive
+from mezzotint.privacy.checks import check_count, check_delta, check_epsilon, check_positive
 from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
 from mezzotint.privacy.journal import Change, Entry, secret
 from mezzotint.privacy.keyed_bits import KEY_BYTES, derive_key
-from mezzotint.privacy.releases import Release, rho_of, units_rounded_up
+from mezzotint.privacy.releases import (
+    Release,
+    delta_of,
+    delta_units_rounded_up,
+    delta_within,
+    rho_of,
+    units_rounded_up,
+)
 from mezzotint.privacy.spend import Backend, NoiseSource, Spend
+from mezzotint.privacy.thresholds import least_published
 
 if TYPE_CHECKING:
     from mezzotint.privacy.ledger import Ledger
@@ -47,6 +55,7 @@ class Run:
         least = min(_ROUNDING_ROWS, record.units >> 3)
         self._spare = min(_ROUNDING_UNITS, max(record.units >> 10, least))
         self._spent = 0
+        self._delta_spent = 0
         self._next = 0
 
     @property
@@ -90,6 +99,16 @@ class Run:
         return max(0, self._total - self._spare - self._spent) / 1e12
 
     @property
+    def delta_aside(self) -> float:
+        """The part of the budget's delta that thresholds may spend; rho comes from the rest."""
+        return delta_within(self._record.delta_units)
+
+    @property
+    def remaining_delta(self) -> float:
+        """What is left of `delta_aside`."""
+        return delta_within(self._record.delta_units - self._delta_spent)
+
+    @property
     def releases(self) -> tuple[Release, ...]:
         """The recorded releases, in their order."""
         return self._ledger.releases(self.id)
@@ -110,16 +129,37 @@ class Run:
 
         Source: Canonne, Kamath, Steinke 2020, Theorem 4 (for vectors: Corollary 16).
         """
-        sigma = check_positive(sigma, f"{about}: sigma", "a noise scale such as 10.0")
-        if sigma > LARGEST_SIGMA:
-            raise ParameterError(
-                f"{about}: sigma = {sigma!r} is above 2^40, where noise drowns any count: "
-                "measure less, or give a larger epsilon"
-            )
+        sigma = _check_sigma(sigma, about)
         l2_squared = self.budget.unit.l2_squared if l2_squared is None else l2_squared
         l2_squared = check_count(l2_squared, 1, f"{about}: l2_squared", _BOUND)
         cost = Fraction(l2_squared) / (2 * Fraction(sigma) ** 2)
         return self._spend("gaussian", about, {"sigma": sigma, "l2_squared": l2_squared}, cost)
+
+    def threshold(self, about: str, sigma: float, delta: float) -> Spend:
+        """Records counts of names that are themselves private; shown above a threshold only.
+
+        The counts are those of all names that occur (every row counting for one), with discrete
+        Gaussian noise; the least noisy count that is shown is recorded with the row, as low as
+        `delta` allows. Costs l2_squared / (2 sigma^2) under the run's privacy unit, and delta out
+        of what the run set aside for thresholds.
+
+        Args:
+            about: What is counted, in words; public.
+            sigma: The noise scale.
+            delta: The probability that a name shows that occurs in only one of two neighbours.
+
+        Source: see `thresholds`.
+        """
+        sigma = _check_sigma(sigma, about)
+        delta = check_delta(delta, f"{about}: delta")
+        unit = self.budget.unit
+        cost = Fraction(unit.l2_squared) / (2 * Fraction(sigma) ** 2)
+        parameters = {
+            "sigma": sigma,
+            "l2_squared": unit.l2_squared,
+            "threshold": least_published(sigma, delta, unit),
+        }
+        return self._spend("threshold", about, parameters, cost, delta_units_rounded_up(delta))
 
     def exponential(self, about: str, epsilon: float, sensitivity: int) -> Spend:
         """Records a choice by the exponential mechanism; costs epsilon^2 / 8.
@@ -191,19 +231,25 @@ class Run:
             self.close()
 
     def _spend(
-        self, kind: str, about: str, parameters: Mapping[str, float | int], cost: Fraction
+        self,
+        kind: str,
+        about: str,
+        parameters: Mapping[str, float | int],
+        cost: Fraction,
+        delta_units: int = 0,
     ) -> Spend:
         units = units_rounded_up(cost)
         repeatable = self._record.request is not None
         with self._ledger.store.changing() as change:
-            state, spent, seq = change.db.execute(
-                "SELECT state, spent, releases FROM runs WHERE id = ?", (self.id,)
+            state, spent, delta_spent, seq = change.db.execute(
+                "SELECT state, spent, delta_spent, releases FROM runs WHERE id = ?", (self.id,)
             ).fetchone()
             if repeatable and self._next < seq:
                 entry, key = self._recorded(change, kind, about, parameters)
             else:
                 self._require_open(state)
                 self._require_units(about, units, spent)
+                self._require_delta(about, delta_units, delta_spent)
                 key = os.urandom(KEY_BYTES) if repeatable else None
                 body = {
                     "run": self.id,
@@ -212,6 +258,7 @@ class Run:
                     "about": about,
                     "parameters": dict(parameters),
                     "units": units,
+                    "delta_units": delta_units,
                     # Binds the noise to the row without telling anything about it.
                     "noise": None if key is None else hashlib.sha256(key).hexdigest(),
                 }
@@ -220,7 +267,8 @@ class Run:
                     change.keep_secret(f"noise {entry.entry}", key)
         release = release_of(entry)
         self._next = release.seq + 1
-        self._spent += units
+        self._spent += release.units
+        self._delta_spent += release.delta_units
         return Spend(release, self._source(release, key))
 
     def _recorded(
@@ -266,6 +314,16 @@ class Run:
                 "Add more noise, measure less, or ask for a larger epsilon"
             )
 
+    def _require_delta(self, about: str, delta_units: int, spent: int) -> None:
+        aside = self._record.delta_units
+        if spent + delta_units > aside:
+            raise BudgetError(
+                f"run {self.id} ({self.mechanism} on {self.dataset!r}): {about} would cost delta "
+                f"{delta_of(delta_units):.6g}, and of the {delta_within(aside):.6g} that the run "
+                f"set aside only {delta_within(aside - spent):.6g} is left; nothing was released. "
+                "Set more of delta aside when the run begins, or show fewer kinds of names"
+            )
+
     def _source(self, release: Release, key: bytes | None) -> NoiseSource:
         insecure = self._ledger.insecure_noise
         if insecure == "off":
@@ -274,6 +332,16 @@ class Run:
             seed = hashlib.sha256(f"insecure {insecure}".encode()).digest()
             return NoiseSource(Backend.KEYED, derive_key(seed, f"{self.id} {release.seq}"))
         return NoiseSource(self._ledger.backend, key)
+
+
+def _check_sigma(sigma: float, about: str) -> float:
+    sigma = check_positive(sigma, f"{about}: sigma", "a noise scale such as 10.0")
+    if sigma > LARGEST_SIGMA:
+        raise ParameterError(
+            f"{about}: sigma = {sigma!r} is above 2^40, where noise drowns any count: "
+            "measure less, or give a larger epsilon"
+        )
+    return sigma
 
 
 def entry_of(change: Change, run: int, seq: int) -> Entry:
@@ -296,6 +364,7 @@ def release_of(entry: Entry) -> Release:
         about=content["about"],
         parameters=content["parameters"],
         units=content["units"],
+        delta_units=content["delta_units"],
         time=entry.time,
         entry=entry.entry,
         hash=entry.hash,

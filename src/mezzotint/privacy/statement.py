@@ -11,7 +11,7 @@ from typing import Any
 
 from mezzotint.errors import ModelFileError, ParameterError
 from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
-from mezzotint.privacy.releases import Release, epsilon_of, rho_of
+from mezzotint.privacy.releases import Release, delta_of, epsilon_of, rho_of
 from mezzotint.privacy.run import Run
 
 FORMAT = 1
@@ -88,9 +88,22 @@ class Statement:
         return rho_of(self.units)
 
     @property
+    def delta_units(self) -> int:
+        """What the releases cost of `delta` beside rho, in 10^-18."""
+        return sum(release.delta_units for release in self.releases)
+
+    @property
+    def delta_spent(self) -> float:
+        """The same as a probability: that of thresholds which fail."""
+        return delta_of(self.delta_units)
+
+    @property
     def epsilon_spent(self) -> float:
-        """What the releases cost, as epsilon at `delta`; never above `epsilon`."""
-        return epsilon_of(self.units, self.delta)
+        """What the releases cost, as epsilon at `delta`; never above `epsilon`.
+
+        Rho counts at what `delta_spent` leaves of `delta`, so that both are within `delta`.
+        """
+        return epsilon_of(self.units, self.delta, self.delta_units)
 
     def sentence(self) -> str:
         """The guarantee in plain words."""
@@ -106,6 +119,9 @@ class Statement:
             Adjacency.REPLACE_ONE: f"if that {unit.name}'s data had been anything else",
         }[self.adjacency]
         factor = math.exp(min(self.epsilon, 700.0))
+        rho = f"rho {self.rho:.4g} of zero-concentrated differential privacy"
+        if self.delta_units:
+            rho += f", and delta {self.delta_spent:.4g} for thresholds"
         count = "1 release" if len(self.releases) == 1 else f"{len(self.releases)} releases"
         return (
             f"For every {unit.name} ({rows} of {self.dataset!r}): whatever anybody knows already, "
@@ -114,7 +130,7 @@ class Statement:
             f"probability of {self.delta:g} that it does. In the field's terms: ({self.epsilon:g}, "
             f"{self.delta:g})-differential privacy under {self.adjacency} adjacency; "
             f"{self.mechanism} made {count} of private data, at epsilon {self.epsilon_spent:.4g} "
-            f"(rho {self.rho:.4g} of zero-concentrated differential privacy)."
+            f"({rho})."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -129,6 +145,7 @@ class Statement:
             "unit": {"name": self.unit.name, "rows": self.unit.rows},
             "epsilon_spent": self.epsilon_spent,
             "rho": self.rho,
+            "delta_spent": self.delta_spent,
             "mechanism": self.mechanism,
             "dataset": self.dataset,
             "run": self.run,
