@@ -41,7 +41,7 @@ def test_beliefs_and_log_partition_equal_the_full_joint(problem):
     compare(tree, potentials)
 
 
-@given(problems(scale=60.0))
+@given(problems(scale=60.0) | problems(scale=2000.0))
 def test_strong_potentials_neither_overflow_nor_vanish(problem):
     tree, potentials, _ = problem
     compare(tree, potentials)
@@ -109,3 +109,14 @@ def test_neighbours_agree_on_separators_and_every_clique_has_the_total(problem):
                 for c, b in ((clique, beliefs[i]), (parent, beliefs[tree.parents[i]]))
             )
             np.testing.assert_allclose(mine, theirs, atol=1e-9)
+
+
+def test_what_is_faint_in_one_clique_may_be_all_that_another_leaves():
+    domain = Domain({"a": 2, "b": 2, "c": 2})
+    tree = JunctionTree.of(domain, [("a", "b"), ("b", "c")])
+    for far in (100.0, 500.0, 740.0, 1000.0, 1e6):
+        potentials = {
+            ("a", "b"): np.array([[0.0, -far], [1.0, -far]]),
+            ("b", "c"): np.array([[-far, -far - 2], [0.0, 0.5]]),
+        }
+        compare(tree, [potentials[c] for c in tree.cliques])

@@ -2,8 +2,9 @@
 
 Potentials and messages live in log space, so that no potential can overflow and a potential of
 minus infinity (a structural zero) is an ordinary value; each clique is exponentiated once per
-pass, relative to its own maximum. All axes are precomputed from the tree's shape; nothing is
-compiled, so a new shape costs what an old one costs.
+pass, relative to its own maximum (or maxima, where values of a separator lie far apart). All axes
+are precomputed from the tree's shape; nothing is compiled, so a new shape costs what an old one
+costs.
 
 Source: Koller and Friedman, Probabilistic Graphical Models (2009), chapter 10 (sum-product,
 belief-update form); Shafer and Shenoy (1990).
@@ -20,6 +21,9 @@ from mezzotint.tables.domain import Clique, Domain
 from mezzotint.tables.graphical.junction_tree import JunctionTree
 
 Array = np.ndarray
+
+_FAINT = 1e-200
+"""Messages below this would lose digits, or overflow when they are divided by."""
 
 
 def reduction_axes(clique: Clique, kept: Clique) -> tuple[int, ...]:
@@ -99,6 +103,13 @@ class Propagator:
                     log_partition += float(peak + np.log(mass))
                 continue
             message = table.sum(axis=edge.up_axes)
+            if message.min() < _FAINT:
+                # What is far below the clique's peak may be all that the parent leaves: each
+                # value of the separator gets a peak of its own.
+                peak = psi[i].max(axis=edge.up_axes)
+                peak[peak == -np.inf] = 0.0
+                local[i] = np.exp(psi[i] - peak.reshape(edge.in_child))
+                message = local[i].sum(axis=edge.up_axes)
             messages[i] = message
             with np.errstate(divide="ignore"):
                 incoming = np.log(message)
