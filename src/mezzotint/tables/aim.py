@@ -38,6 +38,7 @@ from mezzotint.tables.graphical import (
 )
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import ModelLimit, Progress, silent
+from mezzotint.tables.outlook import Outlook
 from mezzotint.tables.plan import Plan, Step, one_way_step
 from mezzotint.tables.synthesizer import Synthesizer
 from mezzotint.tables.workload import Wanted, Workload
@@ -96,6 +97,7 @@ class AIM(Synthesizer):
         measurements = self._first_measurements(curator, sigma)
         model = estimate(domain, measurements, zeros=zeros)
         weights = self._candidates(model)
+        outlook = Outlook(model)
         last = False
         while not last:
             left = curator.remaining_rho
@@ -106,9 +108,10 @@ class AIM(Synthesizer):
                 last = True
             left -= (unit / sigma) ** 2 / 2 + epsilon**2 / 8
             queries = limit.affordable(weights, measurements, share=1 - left / rho)
+            outlook.renew(model, queries)
             # The penalty is the error that measuring would leave.
             candidates = (
-                Candidate(q, weights[q], expected := model.answer(q), _noise(sigma, expected))
+                Candidate(q, weights[q], expected := outlook[q], _noise(sigma, expected))
                 for q in queries
             )
             chosen = queries[curator.choose(candidates, epsilon)]

@@ -7,6 +7,7 @@ file, another engine, ciphertexts) is the curator's business.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,6 +86,7 @@ class TrustedCurator:
         self._rho = run.remaining_rho
         self.domain = counts.domain
         self.unit = run.budget.unit
+        self._distances: dict[Query, tuple[weakref.ref[np.ndarray], int]] = {}
 
     @property
     def total_rho(self) -> float:
@@ -131,11 +133,21 @@ class TrustedCurator:
         return exponential_mechanism(spend, np.array(scores, dtype=np.int64))
 
     def _score(self, candidate: Candidate) -> int:
+        """The candidate's score; its distance is remembered while its estimate stays the same."""
+        seen = self._distances.get(candidate.query)
+        if seen is None or seen[0]() is not candidate.estimate:
+            seen = weakref.ref(candidate.estimate), self._distance(candidate)
+            self._distances[candidate.query] = seen
+        penalty = round(candidate.penalty * (1 << _FRACTION_BITS))
+        score = candidate.weight * (seen[1] - penalty)
+        # Clamping moves no two scores further apart, so the sensitivity stands.
+        return max(-_LARGEST_SCORE, min(_LARGEST_SCORE, score))
+
+    def _distance(self, candidate: Candidate) -> int:
         counts = candidate.query.project(self._counts.marginal(candidate.query.clique))
         grid = 1 << _FRACTION_BITS
         estimate = np.rint(candidate.estimate.clip(-_MOST_ROWS, _MOST_ROWS) * grid)
         distances = np.abs(counts * grid - estimate.astype(np.int64))
-        # Clamping moves no two distances or scores further apart, so the sensitivity stands.
+        # Clamping moves no two distances further apart, so the sensitivity stands.
         np.minimum(distances, _LARGEST_SCORE // distances.size, out=distances)
-        score = candidate.weight * (int(distances.sum()) - round(candidate.penalty * grid))
-        return max(-_LARGEST_SCORE, min(_LARGEST_SCORE, score))
+        return int(distances.sum())

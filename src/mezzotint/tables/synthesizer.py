@@ -22,6 +22,9 @@ from mezzotint.tables.graphical import GraphicalModel
 from mezzotint.tables.mechanism import Mechanism, Progress, silent
 from mezzotint.tables.plan import Plan
 
+BUYING = 0.1
+"""The share of delta that is set aside where categories are bought."""
+
 Infer = Literal["dp"] | None
 
 
@@ -66,7 +69,7 @@ class Synthesizer(Mechanism):
             dataset: the name under which the ledger keeps the table's budget; by default its
                 source's own.
             infer: "dp" to buy the facts that nobody has declared public, with a tenth of the
-                budget.
+                budget's rho and of its delta.
             progress: called with the share of the budget that is spent.
 
         Raises:
@@ -86,6 +89,7 @@ class Synthesizer(Mechanism):
                 mechanism=self.name,
                 dataset=dataset or source.name,
                 fingerprint=fingerprint(source) if book.path else None,
+                delta_aside=BUYING * self.delta if infer == "dp" else 0.0,
             ) as run,
         ):
             if infer == "dp":
