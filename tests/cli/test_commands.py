@@ -87,7 +87,7 @@ def test_fit_sample_report(run):
     assert Path("rows.csv").read_bytes() == Path("again.csv").read_bytes()
     outcome = run("report", "data.csv", "rows.csv", "--schema", "schema.yaml", "-o", "report.html")
     assert outcome.code == 0
-    assert "2-way error:" in outcome.out
+    assert "2-way:      error 0." in outcome.out
     outcome = run(
         "report", "data.csv", "rows.csv", "--model", "model.mezzo", "-o", "r.json", "--json"
     )

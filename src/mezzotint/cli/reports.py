@@ -96,7 +96,7 @@ def report(
     )
     remark = "may be published" if public else job.PRIVATE_REPORT
     talk.say(telling.entry("Report", f"{output} ({remark})"))
-    talk.say(*(telling.entry(f"{c['k']}-way error", _words(c)) for c in _closeness(made)))
+    talk.say(*(telling.entry(f"{c['k']}-way", _words(c)) for c in _closeness(made)))
     talk.result(
         {
             "command": "report",
@@ -117,8 +117,8 @@ def _closeness(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _words(closeness: dict[str, Any]) -> str:
+def _words(error: dict[str, Any]) -> str:
     return (
-        f"{closeness['synthetic']:.4f} (as many real rows drawn anew: {closeness['copy']:.4f}; "
-        f"columns shuffled: {closeness['shuffled']:.4f})"
+        f"error {error['synthetic']:.4f} (as many real rows drawn anew: {error['copy']:.4f}; "
+        f"columns shuffled: {error['shuffled']:.4f})"
     )

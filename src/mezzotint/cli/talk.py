@@ -58,12 +58,14 @@ class Talk:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows in columns: the first to the left, the others to the right."""
-    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    """Rows in columns: words to the left, numbers to the right."""
+    lines = [head, *rows]
+    columns = range(len(head))
+    widths = [max(len(line[i]) for line in lines) for i in columns]
+    numbers = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in columns]
     return [
         "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            line[i].rjust(widths[i]) if numbers[i] else line[i].ljust(widths[i]) for i in columns
         ).rstrip()
-        for line in (head, *rows)
+        for line in lines
     ]
