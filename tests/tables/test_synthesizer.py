@@ -134,7 +134,7 @@ def test_bought_facts_come_out_of_the_same_budget():
     for mechanism in MECHANISMS:
         fitted = mechanism(epsilon=3.0).fit(table, schema, infer="dp")
         assert fitted.privacy_.epsilon_spent <= 3.0
-        assert fitted.privacy_.rho == pytest.approx(mz.Budget(3.0).rho, rel=2e-3)
+        assert fitted.privacy_.rho == pytest.approx(mz.Budget(3.0).rho, rel=2e-2)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
