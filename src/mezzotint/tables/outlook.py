@@ -17,7 +17,7 @@ import numpy as np
 
 from mezzotint.tables.graphical import GraphicalModel, Query
 
-AT_ONCE = 1000
+AT_ONCE = 500
 
 
 class Outlook:

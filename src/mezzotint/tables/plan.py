@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mezzotint.privacy.accounting import Budget
 from mezzotint.tables.domain import Clique, Domain
+
+if TYPE_CHECKING:
+    from mezzotint.schema.infer import Purchase
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Step:
         releases: how many, at most.
         sigma: noise scale in rows of each measured cell; None for choices.
         error: expected L1 error of one such measurement, in rows; None for choices.
+        threshold: the least noisy count that is shown, where names are private or bounds unknown.
+        delta: what it costs of the budget's delta beside rho.
     """
 
     what: str
@@ -28,6 +33,8 @@ class Step:
     releases: int
     sigma: float | None = None
     error: float | None = None
+    threshold: int | None = None
+    delta: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,15 @@ class Plan:
     Attributes:
         mechanism: its name.
         budget: epsilon, delta, unit and adjacency.
-        rho: the budget as zCDP.
+        rho: the budget as zCDP, beside what steps cost of its delta.
         steps: on what it goes.
         candidates: how many marginals the curator must be able to count.
         counted_mb: memory for the exact counts, units of 2**20 bytes.
         max_model_mb: the most that the model may take; None if it is always small.
         seconds: rough CPU seconds on an ordinary core, reading the table not included.
+        purchases: facts of the schema that are bought first; they are steps as well.
+        assumed: attributes of which that leaves the number of values open; errors, memory and
+            time are those of a public guess.
     """
 
     mechanism: str
@@ -53,6 +63,8 @@ class Plan:
     counted_mb: float
     max_model_mb: float | None
     seconds: float
+    purchases: tuple[Purchase, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @classmethod
     def of(  # noqa: PLR0917 (in the order of the fields)
@@ -88,6 +100,33 @@ class Plan:
             mechanism, budget, rho, tuple(steps), len(queries), counted, max_model_mb, seconds
         )
 
+    def after(self, purchases: Sequence[Purchase], rho: float) -> Plan:
+        """The plan of a whole budget, some of which buys facts first.
+
+        Args:
+            purchases: what is bought, out of ``rho``.
+            rho: the whole budget as zCDP; this plan's is what is left of it.
+        """
+        bought = [
+            Step(
+                f"{p.fact} of {p.attribute}",
+                p.rho / rho,
+                1,
+                p.sigma,
+                threshold=p.threshold,
+                delta=p.delta,
+            )
+            for p in purchases
+        ]
+        rest = [replace(step, share=step.share * self.rho / rho) for step in self.steps]
+        return replace(
+            self,
+            rho=rho,
+            steps=(*bought, *rest),
+            purchases=tuple(purchases),
+            assumed=tuple(dict.fromkeys(p.attribute for p in purchases)),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
@@ -102,6 +141,8 @@ class Plan:
             "counted_mb": self.counted_mb,
             "max_model_mb": self.max_model_mb,
             "seconds": self.seconds,
+            "bought": [vars(purchase) for purchase in self.purchases],
+            "assumed": list(self.assumed),
         }
 
 

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from mezzotint.errors import ParameterError
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
+from mezzotint.privacy.releases import delta_units_within, rho_of, units_within
 from mezzotint.privacy.run import Run
 from mezzotint.privacy.statement import Statement
 from mezzotint.schema import Schema
@@ -22,10 +24,8 @@ from mezzotint.tables.graphical import GraphicalModel
 from mezzotint.tables.mechanism import Mechanism, Progress, silent
 from mezzotint.tables.plan import Plan
 
-BUYING = 0.1
-"""The share of delta that is set aside where categories are bought."""
-
 Infer = Literal["dp"] | None
+INFER_SHARE = 0.1
 
 
 class Synthesizer(Mechanism):
@@ -50,6 +50,7 @@ class Synthesizer(Mechanism):
         ledger: Ledger | str | Path | None = None,
         dataset: str | None = None,
         infer: Infer = None,
+        infer_share: float = INFER_SHARE,
         progress: Progress = silent,
     ) -> Self:
         """Learn a model of the table, spending epsilon and delta once.
@@ -68,8 +69,10 @@ class Synthesizer(Mechanism):
                 in memory, for the model's statement only.
             dataset: the name under which the ledger keeps the table's budget; by default its
                 source's own.
-            infer: "dp" to buy the facts that nobody has declared public, with a tenth of the
-                budget's rho and of its delta.
+            infer: "dp" to buy the bounds and categories that nobody has declared public, with a
+                share of the budget. The guarantee of the whole remains (epsilon, delta).
+            infer_share: that share of the budget's rho. Where categories are bought, a tenth of
+                delta is set aside for them as well.
             progress: called with the share of the budget that is spent.
 
         Raises:
@@ -79,8 +82,7 @@ class Synthesizer(Mechanism):
         source = open_source(table)
         schema = as_schema(schema)
         budget = Budget(self.epsilon, self.delta, schema.unit)
-        if infer is None:
-            schema.require_confirmed()
+        aside = _delta_aside(schema, budget, infer, infer_share)
         schema.require_columns(source.columns, source.name)
         with (
             _opened(ledger) as book,
@@ -89,13 +91,13 @@ class Synthesizer(Mechanism):
                 mechanism=self.name,
                 dataset=dataset or source.name,
                 fingerprint=fingerprint(source) if book.path else None,
-                delta_aside=BUYING * self.delta if infer == "dp" else 0.0,
+                delta_aside=aside,
             ) as run,
         ):
             if infer == "dp":
                 from mezzotint.schema.infer import infer as buy
 
-                schema = buy(schema, source, run).schema
+                schema = buy(schema, source, run, share=infer_share).schema
             self.fitted_ = self._fit(source, schema, run, progress)
         self._source = source
         return self
@@ -130,11 +132,49 @@ class Synthesizer(Mechanism):
         """The graphical model."""
         return self.fitted_.model
 
-    def plan_for(self, schema: Schema | str | Path | Mapping[str, int]) -> Plan:
-        """What ``fit`` would spend on a table with this schema; looks at no rows."""
+    def plan_for(
+        self,
+        schema: Schema | str | Path | Mapping[str, int],
+        *,
+        infer: Infer = None,
+        infer_share: float = INFER_SHARE,
+    ) -> Plan:
+        """What ``fit`` would spend on a table with this schema; looks at no rows.
+
+        Args:
+            schema: as for ``fit``.
+            infer: "dp" if ``fit`` shall buy what nobody has declared public. How many values that
+                gives an attribute is not known yet; the plan guesses (`Plan.assumed`).
+            infer_share: as for ``fit``.
+        """
         schema = as_schema(schema)
         budget = Budget(self.epsilon, self.delta, schema.unit)
-        return self.plan(Domain(schema.sizes), budget, budget.rho)
+        aside = _delta_aside(schema, budget, infer, infer_share)
+        rho = rho_of(units_within(budget, delta_units_within(aside)))
+        if infer is None:
+            return self.plan(Domain(schema.sizes), budget, rho)
+        from mezzotint.schema.completion import guessed
+        from mezzotint.schema.infer import purchases
+
+        bought = purchases(schema, infer_share * rho, aside)
+        left = rho - sum(p.rho for p in bought)
+        return self.plan(Domain(guessed(schema).sizes), budget, left).after(bought, rho)
+
+
+def _delta_aside(schema: Schema, budget: Budget, infer: Infer, share: float) -> float:
+    """What buying the schema's open facts sets aside of delta; refuses what cannot be fitted."""
+    if infer is None:
+        schema.require_confirmed()
+        return 0.0
+    if infer != "dp":
+        raise ParameterError(
+            f'infer = {infer!r} is unknown: give "dp" to buy facts with a share of the budget, or '
+            "None"
+        )
+    from mezzotint.schema.infer import check_share, delta_aside
+
+    check_share(share)
+    return delta_aside(schema, budget.delta)
 
 
 def as_schema(schema: Schema | str | Path | Mapping[str, int]) -> Schema:

@@ -40,6 +40,8 @@ from mezzotint.tables.graphical.model import GraphicalModel, Potential
 from mezzotint.tables.graphical.propagation import Array
 
 MAX_PASSES = 10_000
+NEIGHBOURHOOD = 15
+"""Cliques that a local refit is about; models of up to twice as many are refitted whole."""
 # How long to look for a lower risk than the lowest so far: a tenth of the passes that led there.
 _PATIENCE = 1.1
 _SPARE_PASSES = 10
@@ -58,6 +60,7 @@ def estimate(
     *,
     zeros: Zeros = (),
     start: GraphicalModel | None = None,
+    near: Query | None = None,
 ) -> GraphicalModel:
     """Fit a graphical model to noisy marginals.
 
@@ -66,23 +69,29 @@ def estimate(
         measurements: at least one; repeated queries are merged by inverse variance.
         zeros: cells that no row can occupy; the model gives them exactly nothing.
         start: an earlier fit to some of the measurements, to go on from.
+        near: in a model of many cliques, refit only the neighbourhood of this measured query.
 
     Returns:
         The model at the iterate of least estimated risk.
     """
-    problem = _Problem(domain, measurements, zeros)
+    problem = _Problem.of(domain, measurements, zeros)
     warm = start.potentials if start is not None else {}
     iterate = _Iterate(
         problem.flat({q: p.theta for q, p in warm.items()}, default=0.0),
         problem.flat({q: p.unfitted for q, p in warm.items()}, default=1.0),
     )
-    best = _descend(problem, iterate)
+    if near is not None and len(problem.family.tree.cliques) > 2 * NEIGHBOURHOOD:
+        part, where = problem.around(near, iterate.theta)
+        best = _descend(part, _Iterate(iterate.theta[where], iterate.unfitted[where]))
+        iterate.theta[where], iterate.unfitted[where] = best.theta, best.unfitted
+    else:
+        iterate = _descend(problem, iterate)
     potentials = {
         q: Potential(theta, unfitted)
         for q, theta, unfitted in zip(
             problem.family.queries,
-            problem.split(best.theta),
-            problem.split(best.unfitted),
+            problem.split(iterate.theta),
+            problem.split(iterate.unfitted),
             strict=True,
         )
     }
@@ -127,26 +136,42 @@ class _Iterate:
 class _Problem:
     """The merged measurements as flat vectors, and the map from parameters to expected counts."""
 
-    def __init__(self, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros) -> None:
+    def __init__(
+        self, family: LogLinear, total: float, targets: Sequence[Array], weights: Sequence[float]
+    ) -> None:
+        self.family = family
+        self.total = total
+        self._targets = targets
+        self._weights = weights
+        self._shapes = [t.shape for t in targets]
+        self._ends = np.cumsum([t.size for t in targets])
+        self.target = np.concatenate([t.ravel() for t in targets])
+        self.weight = np.repeat(weights, [t.size for t in targets])
+        self.passes = 0
+
+    @classmethod
+    def of(cls, domain: Domain, measurements: Sequence[Measurement], zeros: Zeros) -> _Problem:
         merged: dict[Query, list[Measurement]] = {}
         for m in measurements:
             merged.setdefault(m.query, []).append(m)
-        self.family = LogLinear(domain, tuple(merged), zeros)
-        self.total = estimate_total(measurements)
-        self._shapes = [q.shape(domain) for q in merged]
-        self._ends = np.cumsum([np.prod(s, dtype=int) for s in self._shapes])[:-1]
-        targets, weights = [], []
-        for repeats in merged.values():
-            precision = sum(m.sigma**-2 for m in repeats)
-            mean = sum(m.values * m.sigma**-2 for m in repeats) / precision
-            targets.append(np.ravel(mean))
-            weights.append(np.full(np.size(mean), precision))
-        self.target = np.concatenate(targets)
-        self.weight = np.concatenate(weights)
-        self.passes = 0
+        weights = [sum(m.sigma**-2 for m in repeats) for repeats in merged.values()]
+        targets = [
+            np.asarray(sum(m.values * m.sigma**-2 for m in repeats) / weight)
+            for repeats, weight in zip(merged.values(), weights, strict=True)
+        ]
+        family = LogLinear.of(domain, tuple(merged), zeros)
+        return cls(family, estimate_total(measurements), targets, weights)
+
+    def around(self, query: Query, theta: Array) -> tuple[_Problem, Array]:
+        """The problem near a query, all else held fast; and where its parameters stand here."""
+        family, here = self.family.around(query, self.split(theta), self.total, NEIGHBOURHOOD)
+        ends = [0, *self._ends]
+        where = np.concatenate([np.arange(ends[k], ends[k + 1]) for k in here])
+        targets = [self._targets[k] for k in here]
+        return _Problem(family, self.total, targets, [self._weights[k] for k in here]), where
 
     def split(self, flat: Array) -> list[Array]:
-        parts = np.split(flat, self._ends)
+        parts = np.split(flat, self._ends[:-1])
         return [part.reshape(s) for part, s in zip(parts, self._shapes, strict=True)]
 
     def flat(self, known: Mapping[Query, Array], default: float) -> Array:

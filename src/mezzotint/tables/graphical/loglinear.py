@@ -22,33 +22,72 @@ Zeros = Sequence[tuple[Clique, np.ndarray]]
 
 
 class LogLinear:
-    """Models with density proportional to exp(sum of the queries' parameters), zero on ``zeros``.
+    """Models with density proportional to exp(base + sum of the queries' parameters).
 
     Args:
-        domain: attributes and sizes.
+        tree: a junction tree that holds every query.
+        base: for each of its cliques a fixed log potential.
         queries: whose cells carry one parameter each.
-        zeros: structural zeros.
+        cliques: for each query its clique in the tree.
     """
 
-    def __init__(self, domain: Domain, queries: Sequence[Query], zeros: Zeros) -> None:
+    def __init__(
+        self,
+        tree: JunctionTree,
+        base: Sequence[Array],
+        queries: Sequence[Query],
+        cliques: Sequence[Clique],
+    ) -> None:
+        self.tree = tree
         self.queries = tuple(queries)
-        resolution = Resolution(domain, queries)
-        self.domain = resolution.domain
-        self._cliques = [resolution.clique(q) for q in queries]
-        zeros = [*zeros, *resolution.ties.values()]
-        self.tree = JunctionTree.of(self.domain, self._cliques + [c for c, _ in zeros])
-        self._propagator = Propagator(self.tree)
-        self._base = [np.zeros(shape) for shape in self._propagator.shapes]
-        for clique, mask in zeros:
-            host, shape, _ = self._place(clique)
-            self._base[host] = self._base[host] + np.where(mask, -np.inf, 0.0).reshape(shape)
-        self._places = [self._place(clique) for clique in self._cliques]
+        self._base = base
+        self._cliques = cliques
+        self._propagator = Propagator(tree)
+        self._places = [_place(tree, clique) for clique in cliques]
 
-    def _place(self, clique: Clique) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-        host = self.tree.host(clique)
-        assert host is not None
-        outer = self.tree.cliques[host]
-        return host, broadcast_shape(self.domain, outer, clique), reduction_axes(outer, clique)
+    @classmethod
+    def of(cls, domain: Domain, queries: Sequence[Query], zeros: Zeros) -> LogLinear:
+        """The family over some queries, with structural zeros."""
+        resolution = Resolution(domain, queries)
+        cliques = [resolution.clique(q) for q in queries]
+        zeros = [*zeros, *resolution.ties.values()]
+        tree = JunctionTree.of(resolution.domain, cliques + [c for c, _ in zeros])
+        base = [np.zeros(resolution.domain.shape(c)) for c in tree.cliques]
+        for clique, mask in zeros:
+            host, shape, _ = _place(tree, clique)
+            base[host] = base[host] + np.where(mask, -np.inf, 0.0).reshape(shape)
+        return cls(tree, base, queries, cliques)
+
+    def around(
+        self, query: Query, thetas: Sequence[Array], total: float, cliques: int
+    ) -> tuple[LogLinear, list[int]]:
+        """The family in which only queries near this one still vary.
+
+        The neighbourhood is the ``cliques`` cliques of the tree nearest to the query's; what the
+        others say to them is taken at the given parameters and becomes part of the base.
+
+        Returns:
+            The smaller family, and which of this one's queries it has.
+        """
+        beliefs, _ = self.calibrate(thetas, total)
+        center = self._places[self.queries.index(query)][0]
+        chosen = self.tree.neighbourhood(center, cliques)
+        here = [k for k, (host, _, _) in enumerate(self._places) if host in set(chosen)]
+        base = []
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for i in chosen:
+                table = np.log(beliefs[i])
+                if self.tree.parents[i] in chosen:
+                    _, shape, axes = _place_in(self.tree, i, self.tree.separators[i])
+                    table = table - np.log(beliefs[i].sum(axis=axes)).reshape(shape)
+                    table[np.isnan(table)] = -np.inf
+                base.append(table)
+        for k in here:
+            host, shape, _ = self._places[k]
+            base[chosen.index(host)] -= thetas[k].reshape(shape)
+        tree = self.tree.part(chosen)
+        queries = [self.queries[k] for k in here]
+        return LogLinear(tree, base, queries, [self._cliques[k] for k in here]), here
 
     def calibrate(self, thetas: Sequence[Array], total: float) -> tuple[list[Array], float]:
         """Clique marginals for one parameter array per query, and the log partition function."""
@@ -69,3 +108,19 @@ class LogLinear:
             beliefs[host].sum(axis=axes) if axes else beliefs[host]
             for host, _, axes in self._places
         ]
+
+
+Place = tuple[int, tuple[int, ...], tuple[int, ...]]
+
+
+def _place(tree: JunctionTree, clique: Clique) -> Place:
+    """Where a clique is hosted, its shape for broadcasting there, and the axes to sum out."""
+    host = tree.host(clique)
+    assert host is not None
+    return _place_in(tree, host, clique)
+
+
+def _place_in(tree: JunctionTree, host: int, clique: Clique) -> Place:
+    """The same for a given host."""
+    outer = tree.cliques[host]
+    return host, broadcast_shape(tree.domain, outer, clique), reduction_axes(outer, clique)

@@ -53,7 +53,7 @@ class GraphicalModel:
         return self._all_rows[0]
 
     def _calibrate(self, thetas: Mapping[Query, Array]) -> tuple[CalibratedTree, float]:
-        family = LogLinear(self.domain, tuple(thetas), self.zeros)
+        family = LogLinear.of(self.domain, tuple(thetas), self.zeros)
         beliefs, log_partition = family.calibrate(list(thetas.values()), self.total)
         return CalibratedTree(family.tree, beliefs, self.total), log_partition
 
