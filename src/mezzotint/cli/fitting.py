@@ -8,8 +8,14 @@ from typing import Annotated
 import typer
 
 from mezzotint.cli import job, options, places, telling
-from mezzotint.cli.inputs import make_mechanism, open_table, parse_where, read_schema
-from mezzotint.cli.planning import Planned
+from mezzotint.cli.inputs import (
+    make_mechanism,
+    open_table,
+    parse_where,
+    read_schema,
+    require_confirmed,
+)
+from mezzotint.cli.planning import plan_lines
 from mezzotint.cli.talk import Talk
 
 ModelFile = Annotated[
@@ -37,10 +43,9 @@ def plan(
     talk = Talk(json, quiet)
     synthesizer = make_mechanism(mechanism, epsilon, delta, workload, max_model_mb)
     facts = read_schema(schema, domain)
-    if infer is None:
-        facts.require_confirmed(str(schema))
-    planned = Planned.of(synthesizer, facts, buys=infer is not None)
-    talk.say(*planned.lines())
+    require_confirmed(facts, schema, infer)
+    planned = synthesizer.plan_for(facts, infer="dp" if infer else None)
+    talk.say(*plan_lines(planned))
     talk.result({"command": "plan", **planned.to_json()})
 
 
@@ -72,6 +77,7 @@ def fit(
     clock, talk = telling.Clock(), Talk(json, quiet)
     synthesizer = make_mechanism(mechanism, epsilon, delta, workload, max_model_mb)
     facts = read_schema(schema, domain)
+    require_confirmed(facts, schema, infer)
     source = open_table(table, delimiter, encoding)
     place = places.output(output, "--output")
     places.require_apart([place], [table, schema, domain, ledger])
@@ -190,6 +196,7 @@ def synthesize(
     talk = Talk(json, quiet)
     synthesizer = make_mechanism(mechanism, epsilon, delta, workload, max_model_mb)
     facts = read_schema(schema, domain)
+    require_confirmed(facts, schema, infer)
     job.require_target(facts, target)
     source = open_table(table, delimiter, encoding)
     results = job.Results(

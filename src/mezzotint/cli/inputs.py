@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mezzotint.cli.options import MechanismName
+from mezzotint.cli.options import InferName, MechanismName
 from mezzotint.errors import DataError, ParameterError, SchemaError
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def read_schema(schema: Path | None, domain: Path | None) -> Schema:
         "give the table's public facts: --schema FILE (`mezzotint schema draft` proposes one), or "
         "--domain FILE for a table of whole-number codes"
     )
+
+
+def require_confirmed(facts: Schema, path: Path | None, infer: InferName | None) -> None:
+    """Raise SchemaError while facts are open that are not to be bought."""
+    if infer is None and path is not None:
+        facts.require_confirmed(str(path))
 
 
 def read_domain(path: Path) -> dict[str, int]:
