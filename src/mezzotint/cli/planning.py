@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mezzotint.cli.telling import entry
 from mezzotint.cli.talk import table
+from mezzotint.cli.telling import entry
 
 if TYPE_CHECKING:
     from mezzotint.tables.plan import Plan, Step
@@ -27,10 +27,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield ""
     if plan.assumed:
         yield entry(
-            "Note",
-            f"how many values {', '.join(plan.assumed)} will have, and with it errors, memory and "
-            "time, depend on facts that are bought first; the mechanism's steps assume a usual "
-            "number of them.",
+            "Guessed",
+            f"how many values there will be of {', '.join(plan.assumed)}; what is bought first "
+            "decides. Errors, memory and time follow the guess",
         )
     limit = "small" if plan.max_model_mb is None else f"at most {plan.max_model_mb:g} MB"
     yield f"Counting:   {plan.marginals:,} marginals in one pass, {plan.counted_mb:,.1f} MB"

@@ -23,6 +23,7 @@ class Facts:
         codes: how many values it is coded by.
         missing: whether a missing value is one of them.
         confirmed: whether every fact about it has been declared public, or bought.
+        bought: the facts that were bought.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Facts:
     codes: int
     missing: bool
     confirmed: bool
+    bought: tuple[str, ...] = ()
 
 
 def facts_of(schema: Schema) -> tuple[Facts, ...]:
@@ -43,6 +45,7 @@ def facts_of(schema: Schema) -> tuple[Facts, ...]:
             codes=attribute.size,
             missing=attribute.missing_code is not None,
             confirmed=not attribute.from_data,
+            bought=attribute.bought,
         )
         for attribute in schema.attributes
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mezzotint.evaluate.formats import number
 from mezzotint.privacy.accounting import Adjacency
+from mezzotint.privacy.releases import Release
 from mezzotint.privacy.statement import Statement
 
 _SYMBOLS = {"sigma": "σ", "epsilon": "ε", "l2_squared": "squared sensitivity"}
 _KINDS = {
     "gaussian": "Gaussian noise",
+    "threshold": "Gaussian noise, large counts only",
     "exponential": "noisy choice",
     "randomised-response": "randomised response",
 }
@@ -36,15 +39,19 @@ def ledger_rows(statement: Statement) -> list[LedgerRow]:
             seq=release.seq + 1,
             about=release.about,
             how=_KINDS.get(release.kind, release.kind),
-            noise=", ".join(
-                f"{_SYMBOLS.get(name, name.replace('_', ' '))} {number(float(value))}"
-                for name, value in sorted(release.parameters.items(), reverse=True)
-            ),
+            noise=", ".join(_noise(release)),
             rho=release.rho,
             share=release.rho / total,
         )
         for release in statement.releases
     ]
+
+
+def _noise(release: Release) -> Iterator[str]:
+    for name, value in sorted(release.parameters.items(), reverse=True):
+        yield f"{_SYMBOLS.get(name, name.replace('_', ' '))} {number(float(value))}"
+    if release.delta_units:
+        yield f"δ {release.delta:.3g}"
 
 
 def neighbours(statement: Statement) -> str:

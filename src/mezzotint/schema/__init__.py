@@ -9,6 +9,7 @@ facts.py         facts taken from private data
 document.py      YAML in; layout.py: YAML out
 draft.py         a proposal from the data; profile.py: what it looks at
 infer.py         bounds and categories bought with budget
+completion.py    attributes completed by what was bought
 """
 
 from mezzotint.schema.attribute import Attribute

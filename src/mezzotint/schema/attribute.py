@@ -41,12 +41,14 @@ class Attribute(ABC):
         missing: Texts that mean "no value", the first being the one that is written; None if the
             column is declared never to be missing (then a missing value counts as code 0).
         from_data: Facts that were taken from private data and are not yet confirmed.
+        bought: Facts that a share of the budget bought; they are public, and noisy.
         storage: The Arrow type of decoded columns, if not the type's natural one.
     """
 
     name: str
     missing: tuple[str, ...] | None = MISSING_TEXTS
     from_data: tuple[str, ...] = ()
+    bought: tuple[str, ...] = ()
     storage: str | None = None
 
     type: ClassVar[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -247,6 +248,12 @@ class Empty(Attribute):
 
     def _format(self, array: pa.Array) -> pa.Array:
         return array.cast("string")
+
+
+def in_natural_order(word: str) -> list[tuple[int, float, str]]:
+    """A sorting key that puts 9 before 10."""
+    parts = re.split(r"(\d+)", word.casefold())
+    return [(0, float(p), "") if p.isdecimal() else (1, 0.0, p) for p in parts if p]
 
 
 def stored(array: pa.Array, storage: str) -> pa.Array:

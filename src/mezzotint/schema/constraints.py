@@ -17,7 +17,7 @@ import numpy as np
 
 from mezzotint.errors import SchemaError
 from mezzotint.schema.attribute import Attribute
-from mezzotint.schema.categories import Categorical
+from mezzotint.schema.categories import Categorical, Text
 from mezzotint.schema.numeric import Continuous, Integer, Numeric
 
 Attributes = Mapping[str, Attribute]
@@ -127,17 +127,17 @@ class Never:
         return tuple(name for name, _ in self.conditions)
 
     def check(self, attributes: Attributes) -> None:
-        """Raise SchemaError unless every value is one of its attribute's."""
+        """Raise SchemaError unless every value is one of its attribute's, as far as is known."""
         for name, condition in self.conditions:
             attribute = attributes[name]
             texts = (*condition.values, condition.least, condition.greatest)
-            if condition.is_range and type(attribute) is Categorical:
+            if condition.is_range and type(attribute) in (Categorical, Text):
                 raise SchemaError(
                     f"never {self}: {name!r} is categorical and has no order, so it knows no "
                     "ranges; list the categories, or give it the type ordered"
                 )
             for text in texts:
-                if text is None:
+                if text is None or attribute.lacks == "categories":
                     continue
                 try:
                     attribute.plain(text)

@@ -68,6 +68,7 @@ class AttributeText(_Strict):
     missing: Texts | None = None
     storage: str | None = None
     from_data: Texts | None = None
+    bought: Texts | None = None
 
 
 class UnitText(_Strict):
@@ -199,12 +200,13 @@ def _attribute(name: str, text: AttributeText, missing: tuple[str, ...]) -> Attr
                 "such field; remove it, or give another type"
             )
     given["missing"] = _missing(given.get("missing"), missing)
-    for fact in given.get("from_data", ()):
-        if fact not in kind.facts:
-            raise SchemaError(
-                f"attributes.{name}.from_data: {fact!r} is no fact of a column of the type "
-                f"{kind.type}{did_you_mean(fact, kind.facts)}"
-            )
+    for field in ("from_data", "bought"):
+        for fact in given.get(field, ()):
+            if fact not in kind.facts:
+                raise SchemaError(
+                    f"attributes.{name}.{field}: {fact!r} is no fact of a column of the type "
+                    f"{kind.type}{did_you_mean(fact, kind.facts)}"
+                )
     _check_storage(name, given.get("storage"))
     if issubclass(kind, Numeric):
         return _numeric(name, kind, given)

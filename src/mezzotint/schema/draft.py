@@ -17,7 +17,14 @@ import pyarrow as pa
 from mezzotint.errors import DataError
 from mezzotint.privacy.accounting import PrivacyUnit
 from mezzotint.schema.attribute import MISSING_TEXTS, Attribute
-from mezzotint.schema.categories import Boolean, Categorical, Empty, Ordered, Text
+from mezzotint.schema.categories import (
+    Boolean,
+    Categorical,
+    Empty,
+    Ordered,
+    Text,
+    in_natural_order,
+)
 from mezzotint.schema.edges import tidy_bounds
 from mezzotint.schema.moments import Date, Datetime, TimeOfDay
 from mezzotint.schema.numeric import DEFAULT_BINS, EXACT_UP_TO, Continuous, Integer
@@ -111,7 +118,9 @@ def _categorical(profile: Profile, facts: dict[str, Any]) -> Attribute:
         facts["categories"] = (false, true)
         return Boolean(**facts, from_data=("type", "missing"))
     categories = (
-        tuple(declared) if profile.ordered else tuple(sorted(declared or words, key=_natural))
+        tuple(declared)
+        if profile.ordered
+        else tuple(sorted(declared or words, key=in_natural_order))
     )
     ranges = sum(1 for word in categories if _RANGE.fullmatch(word))
     kind = Ordered if profile.ordered or 3 <= ranges == len(categories) else Categorical
@@ -126,12 +135,6 @@ def _too_many(words: dict[str, int], rows: int) -> bool:
 
 def _cased(word: str, like: str) -> str:
     return word.upper() if like.isupper() else word.capitalize() if like[0].isupper() else word
-
-
-def _natural(word: str) -> list[tuple[int, float, str]]:
-    """A sorting key that puts 9 before 10."""
-    parts = re.split(r"(\d+)", word.casefold())
-    return [(0, float(p), "") if p.isdecimal() else (1, 0.0, p) for p in parts if p]
 
 
 def _number(profile: Profile, facts: dict[str, Any]) -> Attribute:

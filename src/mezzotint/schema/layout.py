@@ -85,6 +85,8 @@ def _attribute(attribute: Attribute, common: tuple[str, ...]) -> str:
         lines.append(f"storage: {_scalar(attribute.storage)}")
     if attribute.from_data:
         lines.append(f"from_data: {_flow(attribute.from_data, 15)}")
+    if attribute.bought:
+        lines.append(f"bought: {_flow(attribute.bought, 12)}")
     return f"  {_scalar(attribute.name)}:\n" + indent("\n".join(lines), "    ") + "\n"
 
 

@@ -181,7 +181,7 @@ class Numeric(Attribute):
         """Where the line is short: every value's code, from one below its least to one above."""
         if not self.whole:
             return None
-        points = [int(p) for p in (self.least, self.greatest, *self.special, *self._missing_points)]
+        points = [int(p) for p in (self.least, self.greatest, *self.special, *self.missing_points)]
         first, last = min(points) - 1, max(points) + 1
         if last - first >= _TABLE_CELLS:
             return None
@@ -194,12 +194,12 @@ class Numeric(Attribute):
             codes[(values < self.least) | (values > self.greatest)] = self._unreadable_code
         for code, point in enumerate(self.special):
             codes[values == point] = code
-        for text in self._missing_points:
+        for text in self.missing_points:
             codes[values == text] = self._unreadable_code
         return codes
 
     @cached_property
-    def _missing_points(self) -> list[float]:
+    def missing_points(self) -> list[float]:
         """Missing-value texts that are numbers, such as 999."""
         points = []
         for text in self.missing or ():

@@ -79,8 +79,7 @@ class Schema:
                         f"constraint {constraint}: there is no attribute {name!r}"
                         f"{did_you_mean(name, self.names)}"
                     )
-            if not any(self.by_name[name].lacks for name in constraint.names):
-                constraint.check(self.by_name)
+            constraint.check(self.by_name)
 
     def _with_common_missing(self, attribute: Attribute) -> Attribute:
         if attribute.missing is None or set(self.missing) <= set(attribute.missing):
