@@ -40,6 +40,14 @@ def test_help(run, words):
         assert "Usage: mezzotint" in outcome.out
 
 
+@pytest.mark.parametrize("words", [(), ("schema",), ("ledger",)])
+def test_without_a_command_there_is_help(run, words):
+    outcome = run(*words)
+    assert outcome.code == 2
+    assert "Usage: mezzotint" in outcome.out
+    assert outcome.err == ""
+
+
 def test_the_main_path(run):
     """The commands of the README, in their order."""
     assert run("schema", "draft", "data.csv", "-o", "schema.yaml").code == 0

@@ -70,6 +70,13 @@ def test_exit_codes_reach_the_shell(place):
     assert done.stdout == ""
 
 
+def test_a_terminal_that_cannot_spell_a_category(place):
+    Path("data.csv").write_text("where\nKöln\nŁódź\n" * 20)
+    done = cli("schema", "draft", "data.csv", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "K\\xf6ln" in done.stdout
+
+
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_while_fitting(place, sign, code):
     """Nothing half-written; the ledger is closed, and keeps what was spent."""

@@ -54,6 +54,9 @@ def run(words: Sequence[str], *, own_process: bool) -> int:
     if own_process:
         signal.signal(signal.SIGTERM, _terminated)
         sys.meta_path.insert(0, _WithoutPandas)
+        for stream in (sys.stdout, sys.stderr):
+            # A category that the terminal cannot spell is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = typer.main.get_command(app).main(
         list(words), prog_name="mezzotint", standalone_mode=False
     )

@@ -27,7 +27,8 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
     code, message = explain(error)
     if os.environ.get(_DEBUG):
         traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr)
+    if message:
+        print(f"error: {message}", file=sys.stderr)
     if as_json:
         kind = type(error).__name__
         print(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}))
@@ -60,6 +61,8 @@ def _usage(error: Any) -> tuple[int, str]:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "mezzotint"
     message = error.format_message().rstrip(".")
+    if not message:  # no words were given at all, and the help has been shown
+        return error.exit_code, ""
     return error.exit_code, f"{message}; `{command} --help` shows what it takes"
 
 

@@ -167,9 +167,7 @@ _COLUMNS = ("mechanism", "state", "releases", "epsilon", "spent")
 
 
 def _row(run: RunRecord) -> tuple[str, ...]:
-    from mezzotint.privacy.releases import epsilon_of
-
-    spent = f"{epsilon_of(run.spent, run.budget.delta):.4g}"
+    spent = f"{run.epsilon_spent:.4g}"
     asked = f"{run.budget.epsilon:g}"
     begun = run.time[:16].replace("T", " ")
     words = (str(run.id), begun, run.dataset, run.mechanism, run.state)
@@ -177,7 +175,7 @@ def _row(run: RunRecord) -> tuple[str, ...]:
 
 
 def _run(run: RunRecord) -> dict[str, Any]:
-    from mezzotint.privacy.releases import epsilon_of, rho_of
+    from mezzotint.privacy.releases import delta_of, rho_of
 
     return {
         "run": run.id,
@@ -188,8 +186,9 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "releases": run.releases,
         "epsilon": run.budget.epsilon,
         "delta": run.budget.delta,
-        "epsilon_spent": epsilon_of(run.spent, run.budget.delta),
+        "epsilon_spent": run.epsilon_spent,
         "rho": rho_of(run.spent),
+        "delta_spent": delta_of(run.delta_spent),
         "private": run.private,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from textwrap import wrap
 from time import perf_counter, process_time
@@ -62,6 +63,7 @@ def fitted_facts(fitted: FittedTable) -> dict[str, Any]:
         "unit": {"name": statement.unit.name, "rows": statement.unit.rows},
         "private": statement.private,
         "rho": statement.rho,
+        "delta_spent": statement.delta_spent,
         "epsilon_spent": statement.epsilon_spent,
         "releases": len(statement.releases),
         "statement": statement.sentence(),
@@ -81,7 +83,8 @@ def account_facts(account: Account) -> dict[str, Any]:
         "runs": account.runs,
         "delta": account.delta,
         "rho": account.rho,
-        "epsilon": account.epsilon,
+        "delta_spent": account.delta_spent,
+        "epsilon": account.epsilon if isfinite(account.epsilon) else None,
         "cap_epsilon": None if account.cap is None else account.cap.epsilon,
         "epsilon_left": account.epsilon_left,
     }

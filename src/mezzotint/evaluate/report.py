@@ -158,12 +158,14 @@ class Report:
                 temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         except OSError as error:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
             raise DataError(
                 f"{path}: the report cannot be written: {error.strerror or error}. "
                 "Choose another place; nothing was left behind."
             ) from error
+        finally:
+            # An interrupt, too, leaves nothing behind.
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
         return path
 
 
