@@ -98,6 +98,11 @@ class Account:
         return rho_of(self.booked)
 
     @property
+    def delta_spent(self) -> float:
+        """The running total of what is spent of delta beside rho."""
+        return delta_of(self.delta_units)
+
+    @property
     def epsilon(self) -> float:
         """The running total as epsilon at `delta`; infinite if that is used up."""
         return epsilon_of(self.booked, self.delta, self.delta_units)
@@ -121,7 +126,7 @@ class Account:
             total += f" (rho {rho_of(self.reserved):.4g} of it reserved by runs not yet ended)"
         total += f" at delta {self.delta:g}"
         if self.delta_units:
-            total += f" ({delta_of(self.delta_units):.4g} of it for thresholds)"
+            total += f" ({self.delta_spent:.4g} of it for thresholds)"
         total += f", per {self.unit}"
         if self.cap is None:
             return total + "; no cap is set"

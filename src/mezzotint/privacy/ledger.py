@@ -26,7 +26,13 @@ from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.checks import check_delta, check_positive
 from mezzotint.privacy.journal import FORMAT_VERSION, Entry
-from mezzotint.privacy.releases import Release, delta_units_within, request_id, units_within
+from mezzotint.privacy.releases import (
+    Release,
+    delta_units_rounded_up,
+    delta_within,
+    request_id,
+    units_within,
+)
 from mezzotint.privacy.run import Run, release_of
 from mezzotint.privacy.spend import Backend, Spend
 from mezzotint.privacy.store import Store
@@ -338,12 +344,13 @@ def _aside(delta: float, budget: Budget) -> int:
     if delta == 0:
         return 0
     delta = check_positive(delta, "delta_aside", "0, or a share of delta such as a tenth")
-    if delta >= budget.delta:
+    units = delta_units_rounded_up(delta)
+    if delta_within(units) >= budget.delta:
         raise ParameterError(
-            f"delta_aside = {delta!r} leaves nothing of delta = {budget.delta!r}: "
-            "set a share of it aside, such as a tenth"
+            f"delta_aside = {delta!r} leaves nothing of delta = {budget.delta!r}, for the ledger "
+            "counts 1e-18 at a time: set a share of it aside, such as a tenth, or give more delta"
         )
-    return delta_units_within(delta)
+    return units
 
 
 def _require_name(name: str, place: str) -> None:

@@ -66,13 +66,8 @@ def delta_units_rounded_up(delta: float) -> int:
     return math.ceil(Fraction(delta) * UNITS_PER_DELTA)
 
 
-def delta_units_within(delta: float) -> int:
-    """The units that `delta` holds."""
-    return math.floor(Fraction(delta) * UNITS_PER_DELTA)
-
-
 def delta_within(delta_units: int) -> float:
-    """Units as a probability, rounded down to a double: to spend it costs no more units."""
+    """Units as a probability, rounded down to a double: to spend it costs these units."""
     return _rounded_down(Fraction(delta_units, UNITS_PER_DELTA))
 
 

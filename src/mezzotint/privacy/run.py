@@ -24,6 +24,7 @@ from mezzotint.privacy.releases import (
     delta_within,
     rho_of,
     units_rounded_up,
+    units_within,
 )
 from mezzotint.privacy.spend import Backend, NoiseSource, Spend
 from mezzotint.privacy.thresholds import least_published
@@ -52,8 +53,7 @@ class Run:
         self._ledger = ledger
         self._record = record
         self._total = record.units
-        least = min(_ROUNDING_ROWS, record.units >> 3)
-        self._spare = min(_ROUNDING_UNITS, max(record.units >> 10, least))
+        self._plannable = _plannable(record.units)
         self._spent = 0
         self._delta_spent = 0
         self._next = 0
@@ -86,7 +86,7 @@ class Run:
     @property
     def total_rho(self) -> float:
         """The zCDP that a mechanism may plan with; a little under `budget.rho`, for rounding."""
-        return (self._total - self._spare) / 1e12
+        return self._plannable / 1e12
 
     @property
     def spent_rho(self) -> float:
@@ -96,7 +96,7 @@ class Run:
     @property
     def remaining_rho(self) -> float:
         """The zCDP that a mechanism may still plan with."""
-        return max(0, self._total - self._spare - self._spent) / 1e12
+        return max(0, self._plannable - self._spent) / 1e12
 
     @property
     def delta_aside(self) -> float:
@@ -332,6 +332,16 @@ class Run:
             seed = hashlib.sha256(f"insecure {insecure}".encode()).digest()
             return NoiseSource(Backend.KEYED, derive_key(seed, f"{self.id} {release.seq}"))
         return NoiseSource(self._ledger.backend, key)
+
+
+def plannable_rho(budget: Budget, delta_aside: float = 0.0) -> float:
+    """The `Run.total_rho` that a run with this budget will have."""
+    return _plannable(units_within(budget, delta_units_rounded_up(delta_aside))) / 1e12
+
+
+def _plannable(units: int) -> int:
+    least = min(_ROUNDING_ROWS, units >> 3)
+    return units - min(_ROUNDING_UNITS, max(units >> 10, least))
 
 
 def _check_sigma(sigma: float, about: str) -> float:

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from mezzotint.errors import ParameterError, SchemaError
 from mezzotint.privacy.noise import counts_above_threshold, discrete_gaussian
-from mezzotint.privacy.releases import delta_units_within, delta_within
+from mezzotint.privacy.releases import delta_units_rounded_up, delta_within
 from mezzotint.privacy.run import Run
 from mezzotint.privacy.thresholds import least_published
 from mezzotint.schema.attribute import Attribute
@@ -199,7 +199,7 @@ def infer(schema: Schema, source: Source, run: Run, *, share: float = DEFAULT_SH
 
 def _part(delta: float, categories: int) -> float:
     """Every categorical attribute's part of delta, in the ledger's units."""
-    units = delta_units_within(delta) // categories
+    units = delta_units_rounded_up(delta) // categories
     if not units:
         raise ParameterError(
             f"delta: {delta:.3g} of it is set aside to buy the categories of {categories} "

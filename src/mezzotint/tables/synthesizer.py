@@ -10,8 +10,7 @@ from typing import Any, Literal, Self
 from mezzotint.errors import ParameterError
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
-from mezzotint.privacy.releases import delta_units_within, rho_of, units_within
-from mezzotint.privacy.run import Run
+from mezzotint.privacy.run import Run, plannable_rho
 from mezzotint.privacy.statement import Statement
 from mezzotint.schema import Schema
 from mezzotint.sources import Source, open_source
@@ -118,6 +117,15 @@ class Synthesizer(Mechanism):
         """Draw synthetic rows, as the kind of table that was fitted (`FittedTable.sample`)."""
         return self._source.like(self.fitted_.sample(n, where=where, random_state=random_state))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled synthesizer must not carry the private table along."""
+        if "_source" in self.__dict__:
+            raise TypeError(
+                "a fitted synthesizer refers to the table that it was fitted to, and is not "
+                "pickled; use save() and mezzotint.load(), which keep what is public only"
+            )
+        return self.__dict__.copy()
+
     def save(self, path: str | Path) -> None:
         """Write a model file; ``mezzotint.load`` reads it."""
         self.fitted_.save(path)
@@ -150,7 +158,7 @@ class Synthesizer(Mechanism):
         schema = as_schema(schema)
         budget = Budget(self.epsilon, self.delta, schema.unit)
         aside = _delta_aside(schema, budget, infer, infer_share)
-        rho = rho_of(units_within(budget, delta_units_within(aside)))
+        rho = plannable_rho(budget, aside)
         if infer is None:
             return self.plan(Domain(schema.sizes), budget, rho)
         from mezzotint.schema.completion import guessed
