@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import resource
@@ -12,14 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mezzotint.privacy.ledger import Ledger
-from tests.cli.conftest import table_text
 
 MEZZOTINT = [sys.executable, "-m", "mezzotint"]
-LONG = ("synthesize", "long.csv", "-s", "schema.yaml", "-o", "out.csv", "--epsilon", "50",
-        "--ledger", "ledger.db", "-m", "aim", "--workload", "3")  # fmt: skip
+LONG = ("synthesize", "long.csv", "--domain", "long.json", "-o", "out.csv", "--epsilon", "100",
+        "--ledger", "ledger.db", "-m", "aim", "--max-model-mb", "80")  # fmt: skip
 
 
 def cli(*words: str, **options) -> subprocess.CompletedProcess[str]:
@@ -80,7 +81,11 @@ def test_a_terminal_that_cannot_spell_a_category(place):
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_while_fitting(place, sign, code):
     """Nothing half-written; the ledger is closed, and keeps what was spent."""
-    Path("long.csv").write_text(table_text(3000))
+    rng = np.random.default_rng(1)
+    codes = np.cumsum(rng.integers(0, 4, (4000, 20)), axis=1) % 24
+    names = [f"c{i}" for i in range(20)]
+    Path("long.csv").write_text("\n".join(",".join(map(str, row)) for row in [names, *codes]))
+    Path("long.json").write_text(json.dumps(dict.fromkeys(names, 24)))
     before = visible()
     process = subprocess.Popen(
         [*MEZZOTINT, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
