@@ -1,6 +1,6 @@
-"""From results to Markdown: tables on the terminal, and the blocks of docs/benchmarks.md.
+"""From results to Markdown: tables on the terminal, blocks of docs/benchmarks.md and the README.
 
-The document is written by hand around blocks of the form
+The documents are written by hand around blocks of the form
 
     <!-- table: adult 2 -->
     ...
@@ -139,12 +139,43 @@ def _machine(found: Sequence[Average], _: int) -> str:
     )
 
 
+_PEERS = (
+    "mezzotint-own",
+    "mezzotint-aim",
+    "mbi-aim",
+    "opendp-aim",
+    "dpmm-aim",
+    "smartnoise-aim",
+    "mezzotint-mst",
+    "mbi-mst",
+    "dpmm-mst",
+    "smartnoise-mst",
+    "floor-independent",
+    "floor-bootstrap",
+)
+
+
+def _peers(found: Sequence[Average], _: int) -> str:
+    """The README's table: AIM with AIM, MST with MST."""
+    chosen = {
+        average.first.method: average
+        for average in found
+        if average.first.scenario == "adult" and average.first.workload in (2, 0)
+    }
+    rows = [
+        [_label(average), *_cost(average)[1:], *_errors(average)]
+        for average in (chosen[name] for name in _PEERS if name in chosen)
+    ]
+    return _table(["method", *_COST_HEADER[1:], *_ERROR_HEADER], rows)
+
+
 _BLOCKS: dict[str, Callable[[Sequence[Average], int], str]] = {
     "adult": _adult,
     "budget": _budget,
     "curve": _curve,
     "machine": _machine,
     "nltcs": _scenario("nltcs"),
+    "peers": _peers,
     "wide": _wide,
 }
 _COST_HEADER = ["wall s", "CPU s", "peak MB"]

@@ -5,7 +5,7 @@
     python bench/tables.py curve             # error against CPU seconds over model sizes
     python bench/tables.py budget            # eps 0.1, 1 and 10
     python bench/tables.py wide nltcs        # 100 columns; 16 binary columns
-    python bench/tables.py --render          # results file -> docs/benchmarks.md, nothing run
+    python bench/tables.py --render          # results -> docs/benchmarks.md, README.md; nothing run
 
 Every run is a process of its own, one at a time, measured from outside. All synthetic tables go
 through one evaluator. Runs are appended to a results file as they end; averages are printed.
@@ -34,7 +34,7 @@ from _report import markdown, render
 HERE = Path(__file__).parent
 DEFAULT_DATA = HERE.parent.parent / "shared" / "data" / "tabular"
 RESULTS = HERE / "results" / "tables.jsonl"
-DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
+DOCUMENTS = (HERE.parent / "docs" / "benchmarks.md", HERE.parent / "README.md")
 DELTA = 1e-9
 # Three-way errors of a hundred columns would take 161,700 marginals; a fixed choice serves.
 MARGINALS_AT_MOST = {2: 5_000, 3: 1_000}
@@ -84,8 +84,9 @@ def main() -> int:
     """Runs what the command line asks for."""
     args = _arguments()
     if args.render:
-        render(read(args.results), DOCUMENT)
-        print(f"rendered {DOCUMENT}")
+        for document in DOCUMENTS:
+            render(read(args.results), document)
+            print(f"rendered {document}")
         return 0
     names = ["quick"] if args.quick else args.scenario or ["adult"]
     results = args.results if not args.quick or args.results != RESULTS else None
@@ -126,7 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_DATA, help="adult_coded.csv here")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results file (JSON lines)")
     parser.add_argument("--json", action="store_true", help="print averages as JSON")
-    parser.add_argument("--render", action="store_true", help="write docs/benchmarks.md, no runs")
+    parser.add_argument("--render", action="store_true", help="write the documents' tables, no runs")
     return parser.parse_args()
 
 
