@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mezzotint.tables.aim import AIM
     from mezzotint.tables.fitted import FittedTable
     from mezzotint.tables.independent import Independent
-    from mezzotint.tables.model_file import read_model as load
     from mezzotint.tables.mezzotint import Mezzotint
+    from mezzotint.tables.model_file import read_model as load
     from mezzotint.tables.mst import MST
 
 _HOMES = {

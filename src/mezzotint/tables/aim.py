@@ -40,6 +40,7 @@ from mezzotint.tables.graphical import (
     estimate,
     estimate_in_stages,
 )
+from mezzotint.tables.graphical.junction_tree import BYTES_PER_CELL
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import ModelLimit, Progress, silent
 from mezzotint.tables.outlook import Outlook
@@ -79,9 +80,10 @@ class AIM(Synthesizer):
         self.max_model_mb = max_model_mb
 
     def queries(self, domain: Domain) -> list[Clique]:
-        """The workload's cliques, and the attributes that it leaves out."""
-        cliques = list(Workload.of(domain, self.workload).weights)
-        return cliques + [(a,) for a in domain if not any(a in c for c in cliques)]
+        """Every attribute, and all candidates that a model could hold."""
+        limit = self.max_model_mb * 2**20 / BYTES_PER_CELL
+        candidates = Workload.of(domain, self.workload).importance()
+        return [(a,) for a in domain] + [c for c in candidates if domain.cells(c) <= limit]
 
     def release(
         self, curator: Curator, zeros: Zeros = (), progress: Progress = silent

@@ -3,7 +3,8 @@
 Rows become codes, the codes of a clique one number in mixed radix, and numbers are counted. A
 table whose codes are small is kept coded, and marginals are counted when they are asked for; a
 larger one is counted as it streams past, into few joint tables that hold all the cliques. Either
-way the rows are read once, and memory does not grow with them.
+way the rows are read once, and memory does not grow with them, unless the joint tables would take
+more than ``MEMORY_BYTES``: then the codes are kept, a byte or two for each value.
 
 Counts of disjoint sets of rows add up. An engine that scans on many machines runs a `Tally` on
 each and merges them.
@@ -27,7 +28,7 @@ KEEP_BYTES = 64 << 20
 """Tables whose codes take no more than this are kept coded."""
 
 MEMORY_BYTES = 1 << 30
-"""Joint counts that would take more than this are refused."""
+"""A marginal that would take more than this is refused."""
 
 _BLOCK_CELLS = 1 << 16
 _CHUNK = 1 << 17
@@ -59,12 +60,16 @@ def count(
         schema: What is public about it.
         cliques: The marginals that may be asked for; their subsets are included.
         keep_bytes: Up to how many bytes of codes are kept.
-        memory_bytes: The most memory that joint counts may take.
+        memory_bytes: The most memory that one marginal, or all joint tables, may take.
         progress: Called with the number of rows of each batch.
     """
     schema.require_columns(source.columns, source.name)
     domain = Domain(schema.sizes)
     wanted = [domain.clique(c) for c in cliques]
+    # What is refused follows from public sizes alone, never from the number of rows.
+    for clique in wanted:
+        _check_memory(domain.cells(clique), f"the marginal of {clique}", memory_bytes)
+    streamable = True
     kept: list[Codes] = []
     held = 0
     tally: Tally | None = None
@@ -73,11 +78,14 @@ def count(
         if tally is None:
             kept.append(codes)
             held += sum(c.nbytes for c in codes.values())
-            if held > keep_bytes:
-                tally = Tally(domain, wanted, memory_bytes=memory_bytes)
-                for part in kept:
-                    tally.add(part)
-                kept.clear()
+            if held > keep_bytes and streamable:
+                blocks = Tally.blocks(domain, wanted)
+                streamable = 8 * sum(map(domain.cells, blocks)) <= memory_bytes
+                if streamable:
+                    tally = Tally(domain, wanted, memory_bytes=memory_bytes)
+                    for part in kept:
+                        tally.add(part)
+                    kept.clear()
         else:
             tally.add(codes)
         if progress is not None:
@@ -90,7 +98,6 @@ def count(
         columns[attribute.name] = np.concatenate([np.empty(0, attribute.dtype), *parts])
 
     def joint(clique: Clique) -> np.ndarray:
-        _check_memory(domain.cells(clique), f"the marginal of {clique}", memory_bytes)
         return joint_counts([columns[a] for a in clique], domain.shape(clique), held_rows(columns))
 
     return Counts(domain, wanted, joint)
@@ -143,12 +150,17 @@ class Tally:
         self, domain: Domain, cliques: Sequence[Clique], *, memory_bytes: int = MEMORY_BYTES
     ) -> None:
         self.domain = domain
-        self._blocks = cover(domain, [*cliques, ()], _BLOCK_CELLS)
+        self._blocks = self.blocks(domain, cliques)
         cells = sum(domain.cells(block) for block in self._blocks)
         _check_memory(cells, f"counting {len(cliques):,} marginals", memory_bytes)
         self._counts = {block: np.zeros(domain.shape(block), np.int64) for block in self._blocks}
         self._waiting: list[Codes] = []
         self._rows = 0
+
+    @staticmethod
+    def blocks(domain: Domain, cliques: Sequence[Clique]) -> list[Clique]:
+        """The joint tables in which all the cliques are counted."""
+        return cover(domain, [*cliques, ()], _BLOCK_CELLS)
 
     def add(self, codes: Codes) -> None:
         """Count a batch of coded rows."""

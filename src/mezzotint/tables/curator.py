@@ -44,6 +44,10 @@ class Candidate:
     estimate: np.ndarray
     penalty: float = 0.0
 
+    def __post_init__(self) -> None:
+        # A curator may remember how far an estimate was from the counts: it must not change.
+        self.estimate.flags.writeable = False
+
 
 class Curator(Protocol):
     """What a mechanism sees of the private data."""

@@ -45,6 +45,8 @@ NEIGHBOURHOOD = 15
 # How long to look for a lower risk than the lowest so far: a tenth of the passes that led there.
 _PATIENCE = 1.1
 _SPARE_PASSES = 10
+_LONGEST_MOVE = 50.0
+"""The most that one step may change a log potential."""
 
 
 def estimate_total(measurements: Iterable[Measurement]) -> float:
@@ -204,6 +206,8 @@ def _descend(problem: _Problem, iterate: _Iterate) -> _Iterate:
             point, mu_point = iterate, mu
         gradient = w * (mu_point - y)
         loss_point = 0.5 * float(gradient @ (mu_point - y))
+        # Where the marginals no longer answer, steps would grow for ever.
+        step = min(step, _LONGEST_MOVE / max(float(np.abs(gradient).max()), 1e-300))
         while True:
             theta = point.theta - step * gradient
             mu_next = problem.answers(theta)

@@ -162,7 +162,7 @@ class SizeOracle:
             alone = (self._masks.bit[a] for a in candidate if self._masks.bit[a] in self._lone)
             return self.cells + own - sum(map(self._masks.cells, alone)), True
         if len(candidate) > 2:
-            return self.cells + own, False
+            return float("inf"), False
         path = self._path(*candidate)
         best = float("inf")
         for carried in candidate:
