@@ -94,6 +94,8 @@ TAMPERINGS = [
     "UPDATE journal SET hash = upper(hash) WHERE entry = 2",
     "INSERT INTO journal SELECT 1000, time, kind, body, hash FROM journal WHERE entry = 5",
     "UPDATE runs SET spent = 0",
+    "UPDATE runs SET delta_units = 1",
+    "UPDATE runs SET delta_spent = 1",
     "UPDATE runs SET units = 1 WHERE id = 2",
     "UPDATE runs SET state = 'open'",
     "DELETE FROM runs WHERE id = 1",

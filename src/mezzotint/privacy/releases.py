@@ -142,13 +142,16 @@ class Release:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Release:
         """The inverse of `to_json`."""
+        units, delta_units = int(row["units"]), int(row["delta_units"])
+        if min(units, delta_units) < 0:
+            raise ValueError("a release costs less than nothing")
         return cls(
             seq=int(row["seq"]),
             kind=str(row["kind"]),
             about=str(row["about"]),
             parameters={str(name): value for name, value in row["parameters"].items()},
-            units=int(row["units"]),
-            delta_units=int(row["delta_units"]),
+            units=units,
+            delta_units=delta_units,
             time=str(row["time"]),
             entry=int(row["entry"]),
             hash=str(row["hash"]),
