@@ -59,7 +59,8 @@ def main() -> None:
             rows = mechanism(max_model_mb=args.limit).fit(table, sizes).sample()
             costs.append(process_time() - start)
             errors.append([mean_error(real, _coded(rows, sizes), ways) for ways in (2, 3)])
-        spread = [f"{m:.4f} ± {s:.4f}" for m, s in zip(np.mean(errors, 0), np.std(errors, 0, ddof=1))]
+        means, deviations = np.mean(errors, axis=0), np.std(errors, axis=0, ddof=1)
+        spread = [f"{m:.4f} ± {s:.4f}" for m, s in zip(means, deviations, strict=True)]
         print(f"| {label} | {np.mean(costs):.1f} | {' | '.join(spread)} |", flush=True)
 
 

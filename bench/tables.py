@@ -127,7 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_DATA, help="adult_coded.csv here")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results file (JSON lines)")
     parser.add_argument("--json", action="store_true", help="print averages as JSON")
-    parser.add_argument("--render", action="store_true", help="write the documents' tables, no runs")
+    parser.add_argument("--render", action="store_true", help="write the documents' tables only")
     return parser.parse_args()
 
 
