@@ -313,6 +313,6 @@ def test_the_statement_says_what_thresholds_took():
         Statement.from_json(data)
     for cost in ("units", "delta_units"):
         data["releases"][0][cost] = -1
-        with pytest.raises(ModelFileError, match="damaged .*costs less than nothing"):
+        with pytest.raises(ModelFileError, match=r"damaged .*costs less than nothing"):
             Statement.from_json(data)
         data["releases"][0][cost] = 0
