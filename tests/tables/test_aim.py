@@ -178,9 +178,15 @@ def test_a_limit_below_the_attributes_themselves_is_refused_unspent():
 @pytest.mark.parametrize("mechanism", [AIM, Mezzotint])
 def test_attributes_outside_of_the_workload_are_modelled_on_their_own(mechanism):
     chosen = mechanism(workload=[["a", "b"]])
-    assert [q for q in chosen.queries(Domain(SIZES)) if len(q) == 1] == [("c",), ("d",)]
+    assert set(chosen.queries(Domain(SIZES))) == {("a", "b"), ("a",), ("b",), ("c",), ("d",)}
     model, _ = run_of(chosen, rows_of(SIZES, 500), noise="off")
     assert model.marginal("d").shape == (5,)
+
+
+def test_marginals_that_no_model_could_hold_are_not_counted():
+    sizes = {"a": 2000, "b": 2000, "c": 2}
+    asked = AIM(max_model_mb=1).queries(Domain(sizes))
+    assert set(asked) == {("a",), ("b",), ("c",), ("a", "c"), ("b", "c")}
 
 
 @pytest.mark.parametrize("mechanism", [AIM(), Mezzotint()])

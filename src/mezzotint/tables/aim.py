@@ -83,7 +83,8 @@ class AIM(Synthesizer):
         """Every attribute, and all candidates that a model could hold."""
         limit = self.max_model_mb * 2**20 / BYTES_PER_CELL
         candidates = Workload.of(domain, self.workload).importance()
-        return [(a,) for a in domain] + [c for c in candidates if domain.cells(c) <= limit]
+        affordable = (c for c in candidates if domain.cells(c) <= limit)
+        return list(dict.fromkeys([*((a,) for a in domain), *affordable]))
 
     def release(
         self, curator: Curator, zeros: Zeros = (), progress: Progress = silent
