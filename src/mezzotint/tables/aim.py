@@ -51,7 +51,7 @@ from mezzotint.tables.workload import Wanted, Workload
 ROUNDS_PER_ATTRIBUTE = 16
 MEASURING = 0.9
 """alpha: the share of a round that is spent on measuring; choosing takes the rest."""
-MAX_MODEL_MB = 20.0
+MAX_MODEL_MB = 2.0
 
 
 class AIM(Synthesizer):
