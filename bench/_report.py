@@ -99,9 +99,14 @@ def _by_size(chosen: Sequence[Average]) -> str:
     header = ["method", "limit MB", "model MB", "runs", *_COST_HEADER, *_ERROR_HEADER]
     rows = [
         [_label(a), _size(a), _used(a), str(a.runs), *_cost(a), *_errors(a)]
-        for a in sorted(chosen, key=lambda average: ORDER[average.first.method])
+        for a in sorted(chosen, key=_by_method_and_size)
     ]
     return _table(header, rows)
+
+
+def _by_method_and_size(average: Average) -> tuple[int, float]:
+    limit = average.first.max_model_mb
+    return ORDER[average.first.method], float("inf") if limit is None else limit
 
 
 def _budget(found: Sequence[Average], _: int) -> str:
