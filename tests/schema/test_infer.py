@@ -50,7 +50,7 @@ def bought(table, schema, *, noise=None, epsilon=1.0, delta=1e-9, **options):
         return found, run.releases, run.spent_rho, run.total_rho
 
 
-@pytest.mark.parametrize("noise", ["off", None])
+@pytest.mark.parametrize("noise", ["off", 1])
 def test_a_schema_of_types_alone_is_completed(noise):
     found, releases, spent, total = bought(people(), Schema.from_text(TEXT), noise=noise)
     schema = found.schema
@@ -156,6 +156,13 @@ def test_values_with_codes_of_their_own_do_not_stretch_the_bounds():
     assert found.schema["a"].bounds == (4, 7)
     low, high = found.schema["b"].bounds
     assert low == 0 and high == 2.0**63
+
+
+def test_where_no_bin_stands_out_the_fullest_gives_the_bounds():
+    schema = Schema.from_text("attributes: {a: {type: continuous}}")
+    found, *_ = bought(pa.table({"a": [50.0, 40.0, -3.0]}), schema, noise="off")
+    assert found.purchases[0].threshold > 3
+    assert found.schema["a"].bounds == (32, 64)
 
 
 def test_categories_stand_in_natural_order_and_the_most_frequent_are_kept(monkeypatch):

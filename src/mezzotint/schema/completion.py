@@ -39,12 +39,12 @@ def line_of(attribute: Attribute) -> tuple[np.ndarray, int]:
     return np.concatenate([-powers[::-1] + 1, powers]), -1
 
 
-def with_bounds(attribute: Numeric, stands_out: np.ndarray) -> Numeric:
-    """Bounds at the outermost cells that stand out; around zero, if none does."""
+def with_bounds(attribute: Numeric, noisy: np.ndarray, threshold: int) -> Numeric:
+    """Bounds at the outermost cells that reach the threshold; at the fullest, if none does."""
     edges, back = line_of(attribute)
-    cells = np.flatnonzero(stands_out)
+    cells = np.flatnonzero(noisy >= threshold)
     if not len(cells):
-        cells = np.searchsorted(edges, [0], side="right")
+        cells = np.array([noisy.argmax()])
     low = edges[max(int(cells[0]) - 1, 0)].item()
     high = edges[min(int(cells[-1]), len(edges) - 1)].item() + back
     return replace(attribute, bounds=(low, max(low, high)), bought=("bounds",))
@@ -111,7 +111,7 @@ def guessed(schema: Schema) -> Schema:
         elif (
             isinstance(plain, Numeric) and "bounds" in pending and not isinstance(plain, TimeOfDay)
         ):
-            plain = with_bounds(plain, np.ones(len(line_of(plain)[0]) + 1, bool))
+            plain = with_bounds(plain, np.zeros(len(line_of(plain)[0]) + 1, np.int64), 0)
         stand_ins[attribute.name] = plain
     constraints = tuple(still_meant(schema.constraints, stand_ins))
     return replace(schema, attributes=tuple(stand_ins.values()), constraints=constraints)

@@ -1,7 +1,7 @@
 """Bounds and categories bought with a share of the budget, instead of declared.
 
 Bounds: a noisy histogram over public bins that grow exponentially from zero (for dates: years);
-the outermost bins that stand out of the noise are the bounds.
+the outermost bins that stand out of the noise are the bounds (the fullest bin, if none does).
 
 Categories: noisy counts of the values that occur, of which only those above a threshold are
 shown (`mezzotint.privacy.thresholds`). That can fail, with a probability for which a tenth of the
@@ -186,7 +186,7 @@ def infer(schema: Schema, source: Source, run: Run, *, share: float = DEFAULT_SH
             assert isinstance(attribute, Numeric)
             spend = run.gaussian(about, purchase.sigma)
             noisy = found + discrete_gaussian(spend, len(found))
-            complete[attribute.name] = with_bounds(attribute, noisy >= purchase.threshold)
+            complete[attribute.name] = with_bounds(attribute, noisy, purchase.threshold)
     return Inferred(
         replace(
             schema,
@@ -223,7 +223,10 @@ def _to_buy(schema: Schema) -> list[tuple[Attribute, str]]:
 def _counted(
     schema: Schema, source: Source, plan: tuple[Purchase, ...]
 ) -> dict[str, Counter[str] | np.ndarray]:
-    """The exact counts behind every purchase, in one pass. Private."""
+    """The exact counts behind every purchase, in one pass. Private.
+
+    Memory grows with the number of different values, not of rows.
+    """
     counts: dict[str, Counter[str] | np.ndarray] = {}
     for purchase in plan:
         attribute = schema[purchase.attribute]

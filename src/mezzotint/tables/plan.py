@@ -118,7 +118,7 @@ class Plan:
             )
             for p in purchases
         ]
-        rest = [replace(step, share=step.share * self.rho / rho) for step in self.steps]
+        rest = [replace(step, share=step.share * (self.rho / rho)) for step in self.steps]
         return replace(
             self,
             rho=rho,
