@@ -18,7 +18,7 @@ Formal guarantees:
 
 References:
     McKenna, Mullins, Sheldon, Miklau. AIM. VLDB 2022: the rounds.
-    The first look and the two resolutions are ours; `bench/tables.py` measures what each brings.
+    The first look and the two resolutions are ours; `bench/parts.py` measures what each brings.
 """
 
 from __future__ import annotations
