@@ -12,6 +12,9 @@ from mezzotint.cli.inputs import make_mechanism, open_table
 from mezzotint.cli.talk import Talk
 from mezzotint.errors import MezzotintError, ParameterError
 
+ROWS = 20_000
+"""Rows of the example: enough for pairs of columns to stand out of the noise at epsilon 1."""
+
 
 def demo(
     *,
@@ -40,7 +43,7 @@ def demo(
     for path in (data, yaml, rows, report):
         places.output(path, "--out")
     schema = demo_schema()
-    write_table(schema.format(demo_table()), data)
+    write_table(schema.format(demo_table(ROWS)), data)
     schema.write(yaml)
     talk.say(
         telling.entry("Table", f"{data} (invented visits to a hospital that does not exist)"),
