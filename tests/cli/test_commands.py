@@ -225,6 +225,26 @@ def test_buying_what_is_not_declared(run):
     )
     assert outcome.code == 0, outcome
     assert outcome.json["epsilon_spent"] <= 20
+    assert outcome.json["delta"] == 1e-9
+    assert outcome.json["delta_spent"] == pytest.approx(1e-10, rel=1e-6)
+
+
+def test_the_share_that_buys_facts_is_chosen_and_stands_in_the_ledger(run):
+    Path("t.yaml").write_text(
+        "attributes:\n  age: {type: integer}\n  colour: {type: categorical}\ndrop: [size, since]\n"
+    )
+    buy = ("-s", "t.yaml", "--infer", "dp", "--infer-share", 0.4, "--epsilon", 5, "-m", "mst")
+    steps = run("plan", *buy, "--json").json["steps"]
+    assert sum(step["share"] for step in steps[:2]) == pytest.approx(0.4)
+    assert [step["what"] for step in steps[:2]] == ["bounds of age", "categories of colour"]
+    assert steps[1]["threshold"] > 0 and steps[1]["delta"] == pytest.approx(1e-10)
+    outcome = run("fit", "data.csv", *buy, "-o", "m.mezzo", "--ledger", "l.db", "--json")
+    assert outcome.code == 0, outcome
+    assert outcome.json["ledger"]["delta_spent"] == pytest.approx(1e-10)
+    shown = run("ledger", "show", "l.db", "--json").json
+    assert shown["runs"][0]["epsilon_spent"] == outcome.json["epsilon_spent"] <= 5
+    assert "(1e-10 of it for thresholds)" in run("ledger", "show", "l.db").out
+    assert run("fit", "data.csv", *buy[:4], "--infer-share", 1, "-o", "n.mezzo").code == 2
 
 
 def test_a_plan_of_what_has_to_be_bought_first(run):

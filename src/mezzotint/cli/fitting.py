@@ -33,6 +33,7 @@ def plan(
     workload: options.Workload = None,
     max_model_mb: options.MaxModelMb = None,
     infer: options.InferOption = None,
+    infer_share: options.InferShare = 0.1,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -44,7 +45,7 @@ def plan(
     synthesizer = make_mechanism(mechanism, epsilon, delta, workload, max_model_mb)
     facts = read_schema(schema, domain)
     require_confirmed(facts, schema, infer)
-    planned = synthesizer.plan_for(facts, infer="dp" if infer else None)
+    planned = synthesizer.plan_for(facts, infer="dp" if infer else None, infer_share=infer_share)
     talk.say(*plan_lines(planned))
     talk.result({"command": "plan", **planned.to_json()})
 
@@ -63,6 +64,7 @@ def fit(
     workload: options.Workload = None,
     max_model_mb: options.MaxModelMb = None,
     infer: options.InferOption = None,
+    infer_share: options.InferShare = 0.1,
     ledger: options.LedgerFile = None,
     dataset: options.Dataset = None,
     delimiter: options.Delimiter = None,
@@ -88,6 +90,7 @@ def fit(
         job.dataset_name(table, dataset),
         ledger,
         "dp" if infer else None,
+        infer_share,
     )
     fitted, account = task.run(talk)
     with job.after_spending():
@@ -171,6 +174,7 @@ def synthesize(
     workload: options.Workload = None,
     max_model_mb: options.MaxModelMb = None,
     infer: options.InferOption = None,
+    infer_share: options.InferShare = 0.1,
     rows: options.Rows = None,
     random_state: options.RandomState = None,
     report: Annotated[
@@ -215,6 +219,7 @@ def synthesize(
             job.dataset_name(table, dataset),
             ledger,
             "dp" if infer else None,
+            infer_share,
         ),
         results,
         talk,

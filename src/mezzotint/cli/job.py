@@ -41,6 +41,7 @@ class Fit:
         dataset: the name under which the ledger keeps its budget.
         ledger: the ledger's file; None for a record in the model only.
         infer: "dp" to buy facts that nobody has declared public.
+        infer_share: the share of the budget that buys them.
     """
 
     synthesizer: Synthesizer
@@ -49,6 +50,7 @@ class Fit:
     dataset: str
     ledger: Path | None = None
     infer: Infer = None
+    infer_share: float = 0.1
 
     def run(self, talk: Talk) -> tuple[FittedTable, Account | None]:
         """Spend the budget; the model, and the data set's running total if there is a ledger."""
@@ -69,6 +71,7 @@ class Fit:
                 ledger=ledger,
                 dataset=self.dataset,
                 infer=self.infer,
+                infer_share=self.infer_share,
                 progress=progress,
             )
         return self.synthesizer.fitted_

@@ -66,8 +66,17 @@ InferOption = Annotated[
     InferName | None,
     typer.Option(
         "--infer",
-        help="Buy the bounds and categories that nobody declared public, with a tenth of the "
+        help="Buy the bounds and categories that nobody declared public, with a share of the "
         "budget.",
+        rich_help_panel=_FACTS,
+    ),
+]
+InferShare = Annotated[
+    float,
+    typer.Option(
+        "--infer-share",
+        metavar="SHARE",
+        help="That share of rho. Of delta it takes a tenth, if there are categories to buy.",
         rich_help_panel=_FACTS,
     ),
 ]
