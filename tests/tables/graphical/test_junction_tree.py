@@ -1,6 +1,6 @@
 """Junction trees: running intersection, chordality, prices."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from random import Random
 
 import numpy as np
@@ -149,3 +149,11 @@ def test_a_model_that_grows_by_what_is_affordable_keeps_to_its_limit(megabytes):
             new = [c for c in affordable if c not in cliques]
             cliques += random.sample(new, min(1, len(new)))
             assert JunctionTree.of(domain, cliques).cells <= limit
+
+
+def test_no_affordable_triple_is_left_out_for_its_place_in_the_list():
+    """All triples of Adult-like breadth fit a generous limit, and so all are offered."""
+    domain = Domain({f"a{i}": 3 for i in range(14)})
+    chain = list(pairwise(domain.attributes))
+    triples = list(combinations(domain.attributes, 3))
+    assert SizeOracle(domain, chain).affordable(dict.fromkeys(triples, 1e9)) == triples
