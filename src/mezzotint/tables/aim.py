@@ -11,9 +11,10 @@ Formal guarantees:
     * The number of rounds, the scales and the size of the model depend on the data only through
       released values.
 
-With up to 25 attributes everything is as published; wider tables plan for fewer and larger rounds
-(`planned_rounds`), refit only the neighbourhood of each new measurement, and with over 500
-candidates renew their expectations in turns (`Outlook`).
+With up to 25 attributes and 500 candidates the loop is as published. Wider tables plan for fewer
+and larger rounds (`planned_rounds`) and refit only the neighbourhood of each new measurement; more
+candidates have their expectations renewed in turns (`Outlook`), and of those too near to the size
+limit to be priced in time some count as too large (`SizeOracle`).
 
 Two readings where the paper leaves room. The row count is not public under add/remove adjacency:
 it is estimated from the measurements. The model is fitted by our estimator
