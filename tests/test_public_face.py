@@ -25,7 +25,18 @@ PUBLIC = [
     "demo_table",
     "load",
 ]
-HEAVY = {"numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn", "opendp", "dp_accounting"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "opendp",
+    "dp_accounting",
+    "torch",
+    "tenseal",
+}
 
 
 def test_exported_members():

@@ -1,0 +1,1 @@
+"""The referee: attacks on every mechanism, and the lower bounds on epsilon they prove."""

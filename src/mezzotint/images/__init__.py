@@ -1,0 +1,1 @@
+"""Private images in, synthetic labelled images out."""

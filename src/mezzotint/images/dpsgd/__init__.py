@@ -1,0 +1,1 @@
+"""Our DP-SGD engine: per-example clipping without per-example gradients."""
