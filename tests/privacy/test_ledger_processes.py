@@ -155,10 +155,8 @@ def test_kill_9_in_the_release_path_leaves_nothing_unrecorded_and_no_double_nois
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
         before, done = done, out.stat().st_size if out.exists() else 0
-        if done == before:  # a busy machine: give the next one longer to get there
-            longest = min(1.5 * longest, 2.0)
-        else:
-            longest = max(0.9 * longest, 0.06)
+        # A busy machine: give the next one longer to get there.
+        longest = min(1.5 * longest, 2.0) if done == before else max(0.9 * longest, 0.06)
     assert killed == kills  # none ended by itself, with an error or without
     written = [line for line in out.read_text().splitlines() if line]
     lines = [json.loads(line) for line in written if line.startswith("{") and line.endswith("}")]
