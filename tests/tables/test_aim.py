@@ -148,7 +148,7 @@ def test_the_size_limit_holds_in_every_round(limit, monkeypatch):
         grown.append(model.tree.megabytes)
         return model
 
-    monkeypatch.setattr(room, "estimate", watched)
+    monkeypatch.setattr(AIM, "_estimate", staticmethod(watched))
     for seed in range(3):
         model, curator = run_of(
             AIM(max_model_mb=limit), rows_of(sizes, 5000, seed), sizes, noise=seed, epsilon=5.0

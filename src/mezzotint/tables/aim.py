@@ -38,8 +38,6 @@ from mezzotint.tables.graphical import (
     GraphicalModel,
     Measurement,
     Query,
-    estimate,
-    estimate_in_stages,
 )
 from mezzotint.tables.graphical.junction_tree import BYTES_PER_CELL
 from mezzotint.tables.graphical.loglinear import Zeros
@@ -103,7 +101,7 @@ class AIM(Synthesizer):
         epsilon = sqrt(8 * (1 - MEASURING) * rho / rounds)
 
         measurements = self._first_measurements(curator, sigma)
-        model = estimate(domain, measurements, zeros=zeros)
+        model = self._estimate(domain, measurements, zeros=zeros)
         weights = self._candidates(model)
         outlook = Outlook(model)
         last = False
@@ -125,11 +123,11 @@ class AIM(Synthesizer):
             chosen = queries[curator.choose(candidates, epsilon)]
             before = model.answer(chosen)
             measurements.append(curator.measure(chosen, sigma))
-            model = estimate(domain, measurements, zeros=zeros, start=model, near=chosen)
+            model = self._estimate(domain, measurements, zeros=zeros, start=model, near=chosen)
             if np.abs(model.answer(chosen) - before).sum() <= _noise(sigma, before):
                 sigma, epsilon = sigma / 2, epsilon * 2
         progress(1.0)
-        return estimate_in_stages(domain, measurements, zeros=zeros)
+        return self._estimate_in_stages(domain, measurements, zeros=zeros)
 
     def _first_measurements(self, curator: Curator, sigma: float) -> list[Measurement]:
         """All one-way marginals, each with the noise of a round."""

@@ -15,7 +15,7 @@ from math import sqrt
 from mezzotint.privacy.accounting import DEFAULT_DELTA, Budget
 from mezzotint.tables.curator import Curator
 from mezzotint.tables.domain import Clique, Domain
-from mezzotint.tables.graphical import GraphicalModel, Measurement, Query, estimate
+from mezzotint.tables.graphical import GraphicalModel, Measurement, Query
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import Progress, silent
 from mezzotint.tables.plan import Plan, one_way_step
@@ -69,7 +69,7 @@ class Independent(Synthesizer):
         """
         measurements = measure_one_way(curator, curator.total_rho)
         progress(1.0)
-        return estimate(curator.domain, measurements, zeros=zeros)
+        return self._estimate(curator.domain, measurements, zeros=zeros)
 
     def plan(self, domain: Domain, budget: Budget, rho: float) -> Plan:
         """One step: every attribute on its own."""

@@ -16,6 +16,8 @@ from mezzotint.tables.graphical import (
     Measurement,
     Query,
     SizeOracle,
+    estimate,
+    estimate_in_stages,
 )
 from mezzotint.tables.graphical.junction_tree import BYTES_PER_CELL
 from mezzotint.tables.graphical.loglinear import Zeros
@@ -38,6 +40,11 @@ class Mechanism(ABC):
     """
 
     name: ClassVar[str]
+
+    # How measurements become a model. It sees released values only, so the guarantee does not
+    # rest on it; the referee, who asks for 100,000 releases, takes something quicker.
+    _estimate = staticmethod(estimate)
+    _estimate_in_stages = staticmethod(estimate_in_stages)
 
     @abstractmethod
     def queries(self, domain: Domain) -> list[Clique]:

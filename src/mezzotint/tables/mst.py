@@ -27,8 +27,6 @@ from mezzotint.tables.graphical import (
     GraphicalModel,
     Measurement,
     Query,
-    estimate,
-    estimate_in_stages,
 )
 from mezzotint.tables.graphical.loglinear import Zeros
 from mezzotint.tables.mechanism import Progress, silent
@@ -71,7 +69,7 @@ class MST(Synthesizer):
         edges = len(domain) - 1
         sigma = unit * sqrt(len(domain) / (2 * rho / (3 if edges else 1)))
         measurements = [curator.measure(Query((a,)), sigma) for a in domain]
-        model = estimate(domain, measurements, zeros=zeros)
+        model = self._estimate(domain, measurements, zeros=zeros)
         progress(1 / 3)
         if not edges:
             return model
@@ -81,7 +79,7 @@ class MST(Synthesizer):
         sigma = unit * sqrt(edges / (2 * rho / 3))
         measurements += [curator.measure(Query(pair, common), sigma) for pair in tree]
         progress(1.0)
-        return estimate_in_stages(domain, measurements, zeros=zeros)
+        return self._estimate_in_stages(domain, measurements, zeros=zeros)
 
     def _choose_tree(self, curator: Curator, model: GraphicalModel, epsilon: float) -> list[Clique]:
         """Kruskal's algorithm with noisy choices: d - 1 pairs without a cycle."""
