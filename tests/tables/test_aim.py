@@ -8,7 +8,6 @@ import pytest
 
 from mezzotint.errors import ParameterError
 from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
-from mezzotint.tables import aim as room
 from mezzotint.tables.aim import AIM
 from mezzotint.tables.domain import Domain
 from mezzotint.tables.graphical import JunctionTree, Measurement, estimate
