@@ -1,0 +1,121 @@
+"""What both services share: an application, bodies within limits, tokens in headers.
+
+Whatever goes wrong is answered in one place: `Hindered` with its fixed reason, everything else,
+unforeseen errors included, with the one constant refusal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mezzotint.errors import MissingExtraError
+from mezzotint.service.limits import Limits
+from mezzotint.service.logs import Log
+from mezzotint.service.refusals import REFUSED, Hindered, Obstacle, Refused
+
+try:
+    from fastapi import FastAPI, Request, Response
+    from fastapi.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
+except ImportError:
+    raise MissingExtraError(
+        'serving needs FastAPI, which is not installed: pip install "mezzotint[encrypted]"'
+    ) from None
+
+WIRE = 1
+"""The version of the paths and bodies of both services."""
+
+JOB = re.compile(r"[0-9a-f]{32}")
+_T = TypeVar("_T")
+
+
+def application(role: str, log: Log) -> FastAPI:
+    """An application with nothing but the answers to what goes wrong, and `/v1/health`."""
+    app = FastAPI(title=f"mezzotint {role}", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/v1/health")
+    def health() -> dict[str, Any]:
+        return {"role": role, "wire": WIRE}
+
+    async def hindered(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Hindered)
+        log("hindered", reason=error.obstacle.name)
+        told = {"error": error.obstacle.name.lower(), "message": error.obstacle.told}
+        return Response(json.dumps(told), error.obstacle.status, media_type="application/json")
+
+    async def refused(_: Request, error: Exception) -> Response:
+        # The text of an unforeseen error could quote what was sent: only its type is kept.
+        log("refused", reason=str(error) if isinstance(error, Refused) else type(error).__name__)
+        return Response(REFUSED[1], REFUSED[0], media_type="application/json")
+
+    async def gone(_: Request, error: Exception) -> Response:
+        log("disconnected")
+        return Response(status_code=400)
+
+    app.add_exception_handler(Hindered, hindered)
+    app.add_exception_handler(ClientDisconnect, gone)
+    for kind in (Refused, HTTPException):
+        app.add_exception_handler(kind, refused)
+    app.middleware("http")(_last_resort(refused))
+    return app
+
+
+def _last_resort(refused: Callable[[Request, Exception], Any]) -> Callable[..., Any]:
+    async def guard(request: Request, call_next: Callable[[Request], Any]) -> Response:
+        try:
+            return await call_next(request)
+        except Exception as error:  # an oracle otherwise, and the service must survive
+            return await refused(request, error)
+
+    return guard
+
+
+async def body(request: Request, most: int) -> bytes:
+    """The body, if it is no longer than allowed; a longer one is not even read.
+
+    Raises:
+        Hindered: if it is longer.
+    """
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced) > most:
+        raise Hindered(Obstacle.TOO_LARGE)
+    held = bytearray()
+    async for piece in request.stream():
+        held += piece
+        if len(held) > most:
+            raise Hindered(Obstacle.TOO_LARGE)
+    return bytes(held)
+
+
+def bearer(request: Request) -> str | None:
+    """The token that a request shows."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if kind == "Bearer" and token else None
+
+
+def job_id(text: str) -> str:
+    """A job's id, if it is spelt like one; nothing else ever becomes part of a path."""
+    if not JOB.fullmatch(text):
+        raise Refused("a malformed job id")
+    return text
+
+
+def whole(text: str | None) -> int:
+    """A whole number from a query."""
+    if text is None or not text.isdecimal() or len(text) > 15:
+        raise Refused("a malformed number")
+    return int(text)
+
+
+async def aside(work: Callable[..., _T], *arguments: Any) -> _T:
+    """Do what takes time outside of the event loop."""
+    return await run_in_threadpool(work, *arguments)
+
+
+def small(limits: Limits) -> int:
+    """The most bytes of a body that is no blob."""
+    return limits.small
