@@ -1,20 +1,20 @@
 """The tables of FHAIM's figures, coded to the number of cells that it publishes.
 
-FHAIM (arXiv 2602.05838) gives rows, attributes, one-hot columns and two-way cells of its tables, not
-their coding. Columns and cells together pin the attributes' sizes almost down: their sum is the
-number of columns, and the sum of their squares is columns^2 - 2 * cells.
+FHAIM (arXiv 2602.05838) gives rows, attributes, one-hot columns and two-way cells of its tables,
+not their coding. Columns and cells together pin the attributes' sizes almost down: their sum is
+the number of columns, and the sum of their squares is columns^2 - 2 * cells.
 
     table      rows   attributes  columns  2-way cells  sum of squares
     cancer      228           10       45          872             281
     compas    4,120            9       24          255              66
     diabetes    614            9       39          671             179
 
-- **cancer**: the ten attributes as they are, missing values as a category of their own: 6, 3, 11, 7,
-  3, 3, 2, 6, 2 and 2 codes. 228 rows are four fifths of 286.
+- **cancer**: the ten attributes as they are, missing values as a category of their own: 6, 3, 11,
+  7, 3, 3, 2, 6, 2 and 2 codes. 228 rows are four fifths of 286.
 - **compas**: the four counts as 0, 1, more; race as African-American, Caucasian, other. The paper's
   choice of rows is not published; ours is 4,120 by lot, and 1,030 others for testing.
-- **diabetes**: one numeric attribute in six bins, three in five, four in four, with round edges below.
-  614 rows are four fifths of 768.
+- **diabetes**: one numeric attribute in six bins, three in five, four in four, with round edges
+  below. 614 rows are four fifths of 768.
 - **adult**: 48,842 x 14 as the AIM literature codes it: no part of FHAIM's figures.
 
 The lot is seeded, so everybody gets the same rows.
@@ -79,7 +79,7 @@ _DIABETES = {
     "pedigree": (0.25, 0.5, 0.75),
     "age": (23, 26, 30, 38, 48),
 }
-"""Lower edges of all bins but the first. A zero of skin thickness or insulin means missing: a bin of its own."""
+"""Lower edges of all bins but the first. No skin thickness or insulin is a bin of its own."""
 
 
 def problem(name: str, data: Path = DEFAULT_DATA) -> Problem:

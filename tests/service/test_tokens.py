@@ -8,7 +8,7 @@ import pytest
 
 from mezzotint.errors import MezzotintError, UsageError
 from mezzotint.service.invitation import invite, read_invitation, require_invitation
-from mezzotint.service.refusals import Refused
+from mezzotint.service.refusals import RefusedError
 from mezzotint.service.tokens import Scope, Tokens
 
 ONE, OTHER = "1" * 32, "2" * 32
@@ -28,10 +28,10 @@ def test_a_token_opens_its_scope_and_its_job_until_it_ends(tmp_path):
         (None, (Scope.OWN,), ONE),
         ("é" * 43, (Scope.OWN,), ONE),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             tokens.require(token, scopes, job)
     now[0] += 3601
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         tokens.require(own, (Scope.OWN,), ONE)
 
 
@@ -49,7 +49,7 @@ def test_revoked_tokens_open_nothing(tmp_path):
     gone, kept = tokens.issue(Scope.OWN, ONE, 1), tokens.issue(Scope.OWN, OTHER, 1)
     tokens.revoke(ONE)
     tokens.require(kept, (Scope.OWN,), OTHER)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         tokens.require(gone, (Scope.OWN,), ONE)
 
 
@@ -69,7 +69,7 @@ def test_an_invitation_is_made_once_and_for_its_owner_only(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     require_invitation(text, text)
     for wrong in (None, "", text[:-1], text + " "):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             require_invitation(text, wrong)
     path.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.service.limits import Limits
-from mezzotint.service.refusals import Hindered, Obstacle, Refused
+from mezzotint.service.refusals import HinderedError, Obstacle, RefusedError
 from mezzotint.service.uploads import Declared, Upload, check_declared
 
 
@@ -22,7 +22,7 @@ def test_chunks_become_a_blob_and_the_marker_comes_last(tmp_path):
     upload = Upload(tmp_path / "up", {"rows-0.bin": declared(data)})
     assert upload.offset("rows-0.bin") == 0
     assert upload.append("rows-0.bin", 0, data[:100]) == 100
-    with pytest.raises(Hindered) as caught:
+    with pytest.raises(HinderedError) as caught:
         upload.complete()
     assert caught.value.obstacle is Obstacle.NOT_COMPLETE
     # Another process goes on from where this one came.
@@ -35,7 +35,7 @@ def test_chunks_become_a_blob_and_the_marker_comes_last(tmp_path):
     again.complete()
     again.complete()
     assert again.is_complete
-    with pytest.raises(Hindered):
+    with pytest.raises(HinderedError):
         again.append("rows-0.bin", len(data), b"")
 
 
@@ -48,7 +48,7 @@ def test_any_order_of_repeats_and_gaps_ends_in_the_declared_bytes(tmp_path_facto
         offset = draw.draw(st.integers(0, len(data)) | st.just(at))
         piece = data[at : at + draw.draw(st.integers(1, 100))]
         if offset != at:
-            with pytest.raises(Hindered) as caught:
+            with pytest.raises(HinderedError) as caught:
                 upload.append("a", offset, piece)
             assert caught.value.obstacle is Obstacle.OFFSET
         else:
@@ -58,7 +58,7 @@ def test_any_order_of_repeats_and_gaps_ends_in_the_declared_bytes(tmp_path_facto
 
 def test_other_bytes_than_declared_are_thrown_away(tmp_path):
     upload = Upload(tmp_path, {"a": declared(b"honest")})
-    with pytest.raises(Hindered) as caught:
+    with pytest.raises(HinderedError) as caught:
         upload.append("a", 0, b"forged")
     assert caught.value.obstacle is Obstacle.DAMAGED
     assert upload.offset("a") == 0
@@ -70,7 +70,7 @@ def test_other_bytes_than_declared_are_thrown_away(tmp_path):
 def test_more_than_declared_or_not_declared_is_refused(tmp_path):
     upload = Upload(tmp_path, {"a": declared(b"12345")})
     for name, data in (("a", b"123456"), ("b", b"1"), ("../a", b"1"), ("a.part", b"1")):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             upload.append(name, 0, data)
     assert [path for path in tmp_path.rglob("*") if path.stat().st_size] == []
 
@@ -82,7 +82,7 @@ def test_two_writers_of_one_blob_do_not_mix(tmp_path):
     upload.append("a", 0, b"12")
     with (tmp_path / "a.part").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(Hindered):
+        with pytest.raises(HinderedError):
             upload.append("a", 2, b"345")
     upload.append("a", 2, b"345")
     assert (tmp_path / "a").read_bytes() == b"12345"
@@ -92,7 +92,7 @@ def test_two_writers_of_one_blob_do_not_mix(tmp_path):
     "name", ["", ".", "..", "../x", "a/b", "A", "a b", "a\n", "-a", "a.part.part", "a" * 99, "é"]
 )
 def test_names_that_could_lead_elsewhere_are_refused(name):
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         check_declared({name: declared(b"x")}, Limits())
 
 
@@ -103,8 +103,8 @@ def test_what_is_declared_stays_within_the_limits():
         {"a": declared(b"x" * 11)},
         {name: declared(b"x") for name in "abc"},
     ):
-        with pytest.raises(Hindered):
+        with pytest.raises(HinderedError):
             check_declared(blobs, limits)
     for blob in (Declared(0, "0" * 64), Declared(-1, "0" * 64), Declared(1, "g" * 64)):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             check_declared({"a": blob}, limits)

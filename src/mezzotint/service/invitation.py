@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mezzotint.errors import MezzotintError, UsageError
 from mezzotint.service.files import write_private
-from mezzotint.service.refusals import Refused
+from mezzotint.service.refusals import RefusedError
 
 FILE = "invitation"
 
@@ -60,8 +60,8 @@ def require_invitation(wanted: str, shown: str | None) -> None:
     """Compare in the same time whatever is shown.
 
     Raises:
-        Refused: if it is another one.
+        RefusedError: if it is another one.
     """
     digests = (sha256(text.encode()).digest() for text in (wanted, shown or ""))
     if not hmac.compare_digest(*digests):
-        raise Refused("no valid invitation")
+        raise RefusedError("no valid invitation")

@@ -17,7 +17,7 @@ REFUSED: Final = (403, b'{"error":"refused"}')
 """Status and body of the answer to everything hostile."""
 
 
-class Refused(MezzotintError):
+class RefusedError(MezzotintError):
     """Hostile, or not allowed. The text is for this side's log, never for the answer."""
 
 
@@ -37,7 +37,7 @@ class Obstacle(Enum):
         self.told = told
 
 
-class Hindered(MezzotintError):
+class HinderedError(MezzotintError):
     """An honest client met an obstacle."""
 
     def __init__(self, obstacle: Obstacle) -> None:

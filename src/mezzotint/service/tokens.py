@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mezzotint.service.files import write_private
-from mezzotint.service.refusals import Refused
+from mezzotint.service.refusals import RefusedError
 
 _MOST = 256
 
@@ -63,7 +63,7 @@ class Tokens:
         kept = [held for held in self._read() if held.ends > now]
         kept.append(_Kept(_digest(token), scope.value, job, now + 3600 * hours))
         if len(kept) > _MOST:
-            raise Refused(f"job {job}: more than {_MOST} tokens are alive")
+            raise RefusedError(f"job {job}: more than {_MOST} tokens are alive")
         self._write(kept)
         return token
 
@@ -71,7 +71,7 @@ class Tokens:
         """The scope of a valid token for this job.
 
         Raises:
-            Refused: if it is missing, unknown, expired, for another job or for something else.
+            RefusedError: if it is missing, unknown, expired, for another job or for something else.
         """
         digest, now = _digest(token or ""), self._clock()
         found: Scope | None = None
@@ -80,7 +80,7 @@ class Tokens:
             if same and held.job == job and held.ends > now and held.scope in scopes:
                 found = Scope(held.scope)
         if found is None:
-            raise Refused(f"job {job}: no valid token for {'/'.join(scopes)}")
+            raise RefusedError(f"job {job}: no valid token for {'/'.join(scopes)}")
         return found
 
     def revoke(self, job: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mezzotint.service.files import private_folder, sync_folder, write_private
 from mezzotint.service.limits import Limits
-from mezzotint.service.refusals import Hindered, Obstacle, Refused
+from mezzotint.service.refusals import HinderedError, Obstacle, RefusedError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,16})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -43,16 +43,16 @@ def check_declared(blobs: Mapping[str, Declared], limits: Limits) -> int:
     """How many bytes are declared.
 
     Raises:
-        Refused: if a name, a size or a digest is none.
-        Hindered: if it is more than the limits allow.
+        RefusedError: if a name, a size or a digest is none.
+        HinderedError: if it is more than the limits allow.
     """
     for name, blob in blobs.items():
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(blob.sha256):
-            raise Refused("a declared blob has a malformed name or digest")
+            raise RefusedError("a declared blob has a malformed name or digest")
         if type(blob.size) is not int or blob.size < 1:
-            raise Refused("a declared blob has a malformed size")
+            raise RefusedError("a declared blob has a malformed size")
     if len(blobs) > limits.blobs or any(blob.size > limits.blob for blob in blobs.values()):
-        raise Hindered(Obstacle.TOO_LARGE)
+        raise HinderedError(Obstacle.TOO_LARGE)
     return sum(blob.size for blob in blobs.values())
 
 
@@ -80,27 +80,27 @@ class Upload:
         """Add a chunk at the end of what has arrived; returns how far the blob is now.
 
         Raises:
-            Hindered: if the chunk does not begin where the last one ended, or somebody else is
+            HinderedError: if the chunk does not begin where the last one ended, or somebody else is
                 writing the same blob; or if the whole blob is not what was declared, in which case
                 it is thrown away.
-            Refused: if the blob was not declared, or would become longer than declared.
+            RefusedError: if the blob was not declared, or would become longer than declared.
         """
         blob = self._declared(name)
         if self.is_complete:
-            raise Hindered(Obstacle.ALREADY_STARTED)
+            raise HinderedError(Obstacle.ALREADY_STARTED)
         if (self.folder / name).exists():
-            raise Hindered(Obstacle.OFFSET)
+            raise HinderedError(Obstacle.OFFSET)
         handle = os.open(self._part(name), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "r+b") as part:
             try:
                 fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Hindered(Obstacle.OFFSET) from None
+                raise HinderedError(Obstacle.OFFSET) from None
             arrived = os.fstat(part.fileno()).st_size
             if offset != arrived or not self._part(name).exists():
-                raise Hindered(Obstacle.OFFSET)
+                raise HinderedError(Obstacle.OFFSET)
             if arrived + len(data) > blob.size:
-                raise Refused("a blob is longer than declared")
+                raise RefusedError("a blob is longer than declared")
             part.write(data)
             part.flush()
             if arrived + len(data) == blob.size:
@@ -112,10 +112,10 @@ class Upload:
         """Write the marker, if all blobs are there.
 
         Raises:
-            Hindered: if some are missing.
+            HinderedError: if some are missing.
         """
         if any(not (self.folder / name).exists() for name in self.blobs):
-            raise Hindered(Obstacle.NOT_COMPLETE)
+            raise HinderedError(Obstacle.NOT_COMPLETE)
         sync_folder(self.folder)
         if not self.is_complete:
             write_private(self.folder / _MARKER, b"")
@@ -138,12 +138,12 @@ class Upload:
             at += len(piece)
         if digest.hexdigest() != blob.sha256:
             self._part(name).unlink()
-            raise Hindered(Obstacle.DAMAGED)
+            raise HinderedError(Obstacle.DAMAGED)
         self._part(name).replace(self.folder / name)
 
     def _declared(self, name: str) -> Declared:
         if name not in self.blobs:
-            raise Refused("a blob that was not declared")
+            raise RefusedError("a blob that was not declared")
         return self.blobs[name]
 
     def _part(self, name: str) -> Path:

@@ -1,6 +1,6 @@
 """What both services share: an application, bodies within limits, tokens in headers.
 
-Whatever goes wrong is answered in one place: `Hindered` with its fixed reason, everything else,
+Whatever goes wrong is answered in one place: `HinderedError` with its fixed reason, everything else,
 unforeseen errors included, with the one constant refusal.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from mezzotint.errors import MissingExtraError
 from mezzotint.service.limits import Limits
 from mezzotint.service.logs import Log
-from mezzotint.service.refusals import REFUSED, Hindered, Obstacle, Refused
+from mezzotint.service.refusals import REFUSED, HinderedError, Obstacle, RefusedError
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -42,23 +42,26 @@ def application(role: str, log: Log) -> FastAPI:
         return {"role": role, "wire": WIRE}
 
     async def hindered(_: Request, error: Exception) -> Response:
-        assert isinstance(error, Hindered)
+        assert isinstance(error, HinderedError)
         log("hindered", reason=error.obstacle.name)
         told = {"error": error.obstacle.name.lower(), "message": error.obstacle.told}
         return Response(json.dumps(told), error.obstacle.status, media_type="application/json")
 
     async def refused(_: Request, error: Exception) -> Response:
         # The text of an unforeseen error could quote what was sent: only its type is kept.
-        log("refused", reason=str(error) if isinstance(error, Refused) else type(error).__name__)
+        log(
+            "refused",
+            reason=str(error) if isinstance(error, RefusedError) else type(error).__name__,
+        )
         return Response(REFUSED[1], REFUSED[0], media_type="application/json")
 
     async def gone(_: Request, error: Exception) -> Response:
         log("disconnected")
         return Response(status_code=400)
 
-    app.add_exception_handler(Hindered, hindered)
+    app.add_exception_handler(HinderedError, hindered)
     app.add_exception_handler(ClientDisconnect, gone)
-    for kind in (Refused, HTTPException):
+    for kind in (RefusedError, HTTPException):
         app.add_exception_handler(kind, refused)
     app.middleware("http")(_last_resort(refused))
     return app
@@ -78,16 +81,16 @@ async def body(request: Request, most: int) -> bytes:
     """The body, if it is no longer than allowed; a longer one is not even read.
 
     Raises:
-        Hindered: if it is longer.
+        HinderedError: if it is longer.
     """
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced) > most:
-        raise Hindered(Obstacle.TOO_LARGE)
+        raise HinderedError(Obstacle.TOO_LARGE)
     held = bytearray()
     async for piece in request.stream():
         held += piece
         if len(held) > most:
-            raise Hindered(Obstacle.TOO_LARGE)
+            raise HinderedError(Obstacle.TOO_LARGE)
     return bytes(held)
 
 
@@ -100,14 +103,14 @@ def bearer(request: Request) -> str | None:
 def job_id(text: str) -> str:
     """A job's id, if it is spelt like one; nothing else ever becomes part of a path."""
     if not JOB.fullmatch(text):
-        raise Refused("a malformed job id")
+        raise RefusedError("a malformed job id")
     return text
 
 
 def whole(text: str | None) -> int:
     """A whole number from a query."""
     if text is None or not text.isdecimal() or len(text) > 15:
-        raise Refused("a malformed number")
+        raise RefusedError("a malformed number")
     return int(text)
 
 
