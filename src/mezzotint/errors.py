@@ -8,6 +8,8 @@
     ├── BudgetError               the ledger refuses to spend
     ├── LedgerError               the ledger cannot be read, written or trusted
     ├── ModelFileError            a model file is damaged, foreign or too new
+    ├── VerificationError         a statement, or its file, is not what was signed
+    ├── TrainingError             a private training diverged, or memory does not hold it
     └── MissingExtraError         an optional dependency is not installed
 
 Every message names the place (file, attribute, value), the rule that was broken and the mend.
@@ -50,6 +52,14 @@ class LedgerError(MezzotintError):
 
 class ModelFileError(MezzotintError):
     """A model file is damaged, foreign or from a newer version."""
+
+
+class VerificationError(MezzotintError):
+    """A privacy statement, or what it speaks of, is not what was written or signed."""
+
+
+class TrainingError(MezzotintError):
+    """A private training diverged, or memory does not hold it; what it spent stays spent."""
 
 
 class MissingExtraError(MezzotintError):

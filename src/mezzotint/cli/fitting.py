@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from mezzotint.cli.inputs import (
 )
 from mezzotint.cli.planning import plan_lines
 from mezzotint.cli.talk import Talk
+from mezzotint.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mezzotint.privacy.signing import SigningKey
 
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model file that `fit` wrote.", show_default=False)
@@ -189,6 +193,18 @@ def synthesize(
     model: Annotated[
         Path | None, typer.Option("--model", metavar="FILE", help="Also keep the model.")
     ] = None,
+    statement: Annotated[
+        Path | None,
+        typer.Option(
+            "--statement",
+            metavar="FILE",
+            help="Also write the rows' privacy statement, for `verify`.",
+        ),
+    ] = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="Sign the statement with this private key."),
+    ] = None,
     ledger: options.LedgerFile = None,
     dataset: options.Dataset = None,
     delimiter: options.Delimiter = None,
@@ -207,9 +223,12 @@ def synthesize(
         rows=places.table_output(output, "--output", room=job.room_for(source)),
         report=None if report is None else places.output(report, "--report"),
         model=None if model is None else places.output(model, "--model"),
+        statement=None if statement is None else places.output(statement, "--statement"),
+        signing_key=_signing_key(signing_key, statement),
     )
     places.require_apart(
-        [results.rows, results.report, results.model], [table, schema, domain, ledger]
+        [results.rows, results.report, results.model, results.statement],
+        [table, schema, domain, ledger, signing_key],
     )
     told = job.synthesize(
         job.Fit(
@@ -229,3 +248,16 @@ def synthesize(
         delimiter=delimiter or getattr(source, "delimiter", None),
     )
     talk.result({"command": "synthesize", **told})
+
+
+def _signing_key(path: Path | None, statement: Path | None) -> SigningKey | None:
+    """The key, read before anything is spent."""
+    from mezzotint.privacy.signing import SigningKey
+
+    if path is None:
+        return None
+    if statement is None:
+        raise ParameterError(
+            f"--key {path}: there is no statement to sign; say with --statement where it goes"
+        )
+    return SigningKey.read(path)

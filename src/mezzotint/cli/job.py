@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mezzotint.cli import telling
+from mezzotint.cli import statements, telling
 from mezzotint.cli.talk import Talk
 from mezzotint.errors import MezzotintError, ParameterError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mezzotint.evaluate import Report
     from mezzotint.privacy.account import Account
     from mezzotint.privacy.ledger import Ledger
+    from mezzotint.privacy.signing import SigningKey
     from mezzotint.schema import Schema
     from mezzotint.sources import Source
     from mezzotint.tables.fitted import FittedTable
@@ -92,11 +93,15 @@ class Results:
         rows: the synthetic rows.
         report: the comparison with the real rows.
         model: the fitted model.
+        statement: the rows' privacy statement.
+        signing_key: who signs it.
     """
 
     rows: Path
     report: Path | None = None
     model: Path | None = None
+    statement: Path | None = None
+    signing_key: SigningKey | None = None
 
 
 def synthesize(
@@ -138,6 +143,10 @@ def synthesize(
         )
         if results.model:
             talk.say(telling.entry("Model", str(results.model)))
+        if results.statement:
+            made = statements.certify(fitted.privacy, results.rows, results.signing_key, fit.ledger)
+            statements.write_certificate(made, results.statement)
+            talk.say(telling.entry("Statement", str(results.statement)))
         if results.report:
             write_report(
                 fit.source,
@@ -152,7 +161,11 @@ def synthesize(
     talk.say(*telling.fitted_lines(fitted))
     telling.tell_total(account, talk)
     places = telling.files(
-        synthetic=results.rows, report=results.report, model=results.model, ledger=fit.ledger
+        synthetic=results.rows,
+        report=results.report,
+        model=results.model,
+        statement=results.statement,
+        ledger=fit.ledger,
     )
     return {
         **telling.fitted_facts(fitted),

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mezzotint.evaluate import figures, formats
@@ -19,25 +18,16 @@ from mezzotint.evaluate.downstream import Score
 from mezzotint.evaluate.ledger_table import ledger_rows, neighbours
 from mezzotint.evaluate.regression import Regression
 from mezzotint.evaluate.report import Pairs, Report
+from mezzotint.evaluate.templating import house_style
 from mezzotint.evaluate.views import MOST_BARS, AttributeView, PairView
 from mezzotint.evaluate.words import closeness_reading, key_figures, score_text, verdict
 
 
 def render(report: Report) -> str:
     """The page of a report."""
-    environment = Environment(
-        loader=PackageLoader("mezzotint.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=formats.percent, number=formats.number, power=formats.power, short=_short
-    )
+    environment = house_style()
+    environment.filters.update(short=_short)
     environment.globals.update(
-        style=Markup(environment.get_template("style.css").render()),  # noqa: S704
-        plate=figures.plate(),
         column_chart=column_chart,
         is_bars=is_bars,
         pair_chart=pair_chart,
