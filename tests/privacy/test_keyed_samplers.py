@@ -92,10 +92,10 @@ class Scripted:
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_a_tie_of_64_bits_is_broken_by_the_other_192(beyond: int):
     sigma = 3.0
-    table = gaussian_table._table(Fraction(sigma) ** 2, two_sided=True)
+    table = gaussian_table.table_of(Fraction(sigma) ** 2, two_sided=True)
     threshold = table.thresholds()[60]
     rest = threshold & ((1 << 192) - 1)
-    draws = gaussian_table._Draws(table, KEY, "table")
+    draws = gaussian_table.Draws(table, KEY, "table")
     word = threshold >> 192
     draws._bits = Scripted([word >> 48], [])
     draws._more = Scripted([(word & ((1 << 48) - 1)) << 16], [rest + beyond])
@@ -110,7 +110,7 @@ def test_a_tied_coin_of_the_large_sampler_is_tossed_to_its_last_bit(beyond: int)
     probability = exp_minus(Fraction(u * (u + 2 * m * k)) / (2 * variance), 256)
     uniform = probability + beyond
     bits = Scripted([uniform >> 192], [uniform & ((1 << 192) - 1)])
-    accepted = gaussian_table._accept(bits, np.array([u]), np.array([k]), m, variance)
+    accepted = gaussian_table.accept(bits, bits.words(1), np.array([u]), np.array([k]), m, variance)
     assert accepted[0] == (uniform < probability)
 
 

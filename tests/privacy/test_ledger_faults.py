@@ -61,9 +61,9 @@ def test_another_sqlite_file_is_refused(tmp_path):
 
 def test_a_newer_format_is_refused(path):
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
-    refused(path, r"has format 2 and this version of Mezzotint reads format 1: update Mezzotint")
+    refused(path, r"has format 3 and this version of Mezzotint reads format 2: update Mezzotint")
 
 
 def test_places_without_a_ledger_are_refused(tmp_path):

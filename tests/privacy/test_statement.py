@@ -102,8 +102,8 @@ def test_a_damaged_statement_is_refused(changes):
 
 
 def test_a_newer_statement_is_refused():
-    with pytest.raises(ModelFileError, match=r"format 2 is newer .*update Mezzotint"):
-        Statement.from_json(damaged(format=2))
+    with pytest.raises(ModelFileError, match=r"format 3 is newer .*update Mezzotint"):
+        Statement.from_json(damaged(format=3))
 
 
 def test_a_statement_that_claims_less_than_it_spent_is_refused():

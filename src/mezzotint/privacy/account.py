@@ -3,16 +3,25 @@
 Runs compose by adding their zCDP, and the deltas that they spent beside it (Bun, Steinke 2016,
 Lemmas 1.7 and 8.2); the sum is shown as epsilon through the tight conversion. A budget belongs to
 a lineage: every name and every version under which the same people's data came in.
+
+Runs with a programme (`programme`) are booked wholly from their beginning, unless they end with
+no release at all. What they and the others come to is the least of three true figures: that of the
+sum of all Renyi curves; the sum of every programme's own epsilon, each at its own delta, and that
+of the zCDP at what those leave of delta; and, where one programme is all there was, its own.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from mezzotint.errors import BudgetError
+from mezzotint.privacy import renyi
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
-from mezzotint.privacy.releases import delta_of, epsilon_of, rho_of, units_within
+from mezzotint.privacy.programme import Charge, usable_delta, with_samplers
+from mezzotint.privacy.releases import UNITS_PER_DELTA, delta_of, epsilon_of, rho_of, units_within
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class RunRecord:
         request: The request id, if the run may be repeated.
         private: False if its noise was switched off or fixed.
         time: When it began.
+        charge: What its programme costs; None for a run in zCDP.
     """
 
     id: int
@@ -48,6 +58,7 @@ class RunRecord:
     request: str | None
     private: bool
     time: str
+    charge: Charge | None = None
 
     @property
     def booked(self) -> int:
@@ -62,6 +73,8 @@ class RunRecord:
     @property
     def epsilon_spent(self) -> float:
         """What its recorded releases cost, as epsilon at the budget's delta."""
+        if self.charge is not None:
+            return self.charge.epsilon if self.releases else 0.0
         return epsilon_of(self.spent, self.budget.delta, self.delta_spent)
 
 
@@ -80,6 +93,7 @@ class Account:
         cap: The most that may be spent in all; None for no limit.
         cap_units: The pico-rho that the cap holds beside the booked units of delta.
         runs: How many runs there were.
+        charges: What the booked programmes cost.
     """
 
     datasets: tuple[str, ...]
@@ -91,6 +105,7 @@ class Account:
     cap: Budget | None
     cap_units: int | None
     runs: int
+    charges: tuple[Charge, ...] = ()
 
     @property
     def rho(self) -> float:
@@ -105,7 +120,7 @@ class Account:
     @property
     def epsilon(self) -> float:
         """The running total as epsilon at `delta`; infinite if that is used up."""
-        return epsilon_of(self.booked, self.delta, self.delta_units)
+        return total_epsilon(self.booked, self.delta, self.delta_units, self.charges)
 
     @property
     def left(self) -> int | None:
@@ -124,6 +139,9 @@ class Account:
         total = f"data set {names}: {runs}, epsilon {self.epsilon:.4g} in all"
         if self.reserved:
             total += f" (rho {rho_of(self.reserved):.4g} of it reserved by runs not yet ended)"
+        if self.charges:
+            booked = "1 programme" if len(self.charges) == 1 else f"{len(self.charges)} programmes"
+            total += f" ({booked} among them)"
         total += f" at delta {self.delta:g}"
         if self.delta_units:
             total += f" ({self.delta_spent:.4g} of it for thresholds)"
@@ -134,7 +152,14 @@ class Account:
         left = show_down(self.epsilon_left)
         return total + f"; the cap is epsilon {self.cap.epsilon:g}, and epsilon {left} is left"
 
-    def require(self, budget: Budget, units: int, delta_units: int, dataset: str) -> None:
+    def require(
+        self,
+        budget: Budget,
+        units: int,
+        delta_units: int,
+        dataset: str,
+        charge: Charge | None = None,
+    ) -> None:
         """Refuses a run that the cap does not hold, saying what is left.
 
         Args:
@@ -142,16 +167,26 @@ class Account:
             units: The same in pico-rho,
             delta_units: beside units of delta that it sets aside.
             dataset: The data set's name, as the run gives it.
+            charge: What its programme costs, if it has one: then it asks for no rho.
         """
         if self.cap is None:
             return
-        within = max(0, units_within(self.cap, self.delta_units + delta_units) - self.booked)
-        if units <= within:
+        most = units_beside(self.cap, self.delta_units + delta_units, self.charges)
+        within = max(0, most - self.booked)
+        if charge is None and units <= within:
+            return
+        charges = self.charges if charge is None else (*self.charges, charge)
+        together = total_epsilon(
+            self.booked + units, self.cap.delta, self.delta_units + delta_units, charges
+        )
+        if charge is not None and together <= self.cap.epsilon:
             return
         delta = self.cap.delta
         left = show_down(epsilon_of(within, delta, delta_units) if within else 0.0)
         asked = f"epsilon {budget.epsilon:g} at delta {budget.delta:g}"
-        if budget.delta != delta:
+        if charge is not None:
+            asked = f"a programme of {asked}, which makes epsilon {together:.4g} in all"
+        elif budget.delta != delta:
             asked += f" (epsilon {epsilon_of(units, delta, delta_units):.4g} at delta {delta:g})"
         if self.delta_units + delta_units:
             aside = delta_of(self.delta_units + delta_units)
@@ -160,11 +195,11 @@ class Account:
         mend += " the cap if the data's owner agrees"
         if self.reserved:
             mend += "; runs that crashed can be settled"
+        spent = total_epsilon(self.booked, delta, self.delta_units, self.charges)
         others = ", ".join(repr(name) for name in self.datasets if name != dataset)
         raise BudgetError(
             f"data set {dataset!r}{f' (also {others})' if others else ''}: the cap is epsilon "
-            f"{self.cap.epsilon:g} at delta {delta:g}, epsilon "
-            f"{epsilon_of(self.booked, delta, self.delta_units):.4g} of it is spent"
+            f"{self.cap.epsilon:g} at delta {delta:g}, epsilon {spent:.4g} of it is spent"
             f"{' or reserved by open runs' if self.reserved else ''}, this run asks for {asked}, "
             f"and epsilon {left} is left; nothing was released. {mend}"
         )
@@ -177,3 +212,64 @@ def show_down(epsilon: float, digits: int = 4) -> str:
     places = digits - 1 - math.floor(math.log10(epsilon))
     scaled = math.floor(epsilon * 10.0**places) / 10.0**places
     return f"{scaled:.{digits}g}"
+
+
+def total_epsilon(units: int, delta: float, delta_units: int, charges: Sequence[Charge]) -> float:
+    """What pico-rho, units of delta and programmes come to together at `delta`; never below.
+
+    Infinite where the deltas alone use it up.
+    """
+    if not charges:
+        return epsilon_of(units, delta, delta_units)
+    left = Fraction(delta) - Fraction(delta_units, UNITS_PER_DELTA)
+    if left <= 0:
+        return math.inf
+    return min(
+        _by_curves(units, math.nextafter(float(left), 0.0), charges),
+        _by_addition(units, delta, delta_units, charges),
+        _alone(units, delta, delta_units, charges),
+    )
+
+
+def units_beside(cap: Budget, delta_units: int, charges: Sequence[Charge]) -> int:
+    """The most pico-rho for which `total_epsilon` is within a cap."""
+    most = units_within(cap, delta_units)
+    if not charges:
+        return most
+
+    def fits(units: int) -> bool:
+        return total_epsilon(units, cap.delta, delta_units, charges) <= cap.epsilon
+
+    if fits(most):
+        return most
+    within = 0
+    while most - within > 1:
+        middle = (within + most) // 2
+        within, most = (middle, most) if fits(middle) else (within, middle)
+    return within
+
+
+def _by_curves(units: int, left: float, charges: Sequence[Charge]) -> float:
+    slack = sum(charge.slack for charge in charges)
+    curve = renyi.add([renyi.zcdp_curve(units), *(charge.curve for charge in charges)])
+    # One event more stands for the draws of the runs in zCDP.
+    events = 1 + sum(len(charge.programme.events) for charge in charges)
+    epsilon = renyi.epsilon_of_curve(curve, usable_delta(left, slack))
+    return with_samplers(epsilon, left, slack, events)
+
+
+def _by_addition(units: int, delta: float, delta_units: int, charges: Sequence[Charge]) -> float:
+    rest = Fraction(delta) - sum(Fraction(charge.delta) for charge in charges)
+    if rest - Fraction(delta_units, UNITS_PER_DELTA) < 0 or (units and rest <= 0):
+        return math.inf
+    own = sum(charge.epsilon for charge in charges) * (1 + 1e-12)
+    if not units:
+        return own
+    return own + epsilon_of(units, math.nextafter(float(rest), 0.0), delta_units)
+
+
+def _alone(units: int, delta: float, delta_units: int, charges: Sequence[Charge]) -> float:
+    if len(charges) > 1 or units or delta_units:
+        return math.inf
+    (only,) = charges
+    return only.epsilon if delta >= only.delta else only.programme.epsilon(delta)

@@ -44,9 +44,9 @@ LARGEST_SIGMA = 2.0**40
 _WORK_BITS = 320
 _THRESHOLD_BITS = 256
 _TAIL_BITS = 201
-_GUIDE_BITS = 16
-_UNDECIDED = np.iinfo(np.int32).min
-_CHUNK = 1 << 16
+GUIDE_BITS = 16
+UNDECIDED = np.iinfo(np.int32).min
+CHUNK = 1 << 16
 
 
 def keyed_discrete_gaussian(key: bytes, sigma: float, size: int) -> NDArray[np.int64]:
@@ -62,18 +62,18 @@ def keyed_discrete_gaussian(key: bytes, sigma: float, size: int) -> NDArray[np.i
     """
     variance = Fraction(sigma) ** 2
     if sigma <= LARGEST_TABLE:
-        return _Draws(_table(variance, two_sided=True), key, "table").take(size)
+        return Draws(table_of(variance, two_sided=True), key, "table").take(size)
     return _large(key, sigma, variance, size)
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """Thresholds of one law; `offset` turns a count of thresholds into a value.
 
     Attributes:
         inverse_variance_half: 1 / (2 sigma^2), exactly.
         first_words: The first 64 bits of every threshold, sorted; shape (thresholds,).
-        guide: The value that 16 bits decide, or `_UNDECIDED`; shape (65536,).
+        guide: The value that 16 bits decide, or `UNDECIDED`; shape (65536,).
     """
 
     inverse_variance_half: Fraction
@@ -88,18 +88,19 @@ class _Table:
 
 
 @lru_cache(maxsize=16)
-def _table(variance: Fraction, *, two_sided: bool) -> _Table:
+def table_of(variance: Fraction, *, two_sided: bool) -> Table:
+    """The law of X, or of |X| where zero counts as often as it does in X: see `_large`."""
     exponent = 1 / (2 * variance)
     thresholds = _thresholds(exponent, two_sided)
     first_words = np.array([t >> (_THRESHOLD_BITS - 64) for t in thresholds], np.uint64)
     offset = len(thresholds) // 2 if two_sided else 0
-    shift = np.uint64(64 - _GUIDE_BITS)
-    low = np.arange(1 << _GUIDE_BITS, dtype=np.uint64) << shift
-    high = low | np.uint64((1 << (64 - _GUIDE_BITS)) - 1)
+    shift = np.uint64(64 - GUIDE_BITS)
+    low = np.arange(1 << GUIDE_BITS, dtype=np.uint64) << shift
+    high = low | np.uint64((1 << (64 - GUIDE_BITS)) - 1)
     below = np.searchsorted(first_words, low, side="left")
     decided = below == np.searchsorted(first_words, high, side="right")
-    guide = np.where(decided, below - offset, _UNDECIDED).astype(np.int32)
-    return _Table(exponent, two_sided, offset, first_words, guide)
+    guide = np.where(decided, below - offset, UNDECIDED).astype(np.int32)
+    return Table(exponent, two_sided, offset, first_words, guide)
 
 
 def _thresholds(exponent: Fraction, two_sided: bool) -> list[int]:
@@ -128,10 +129,10 @@ def _thresholds(exponent: Fraction, two_sided: bool) -> list[int]:
     return [((s << _THRESHOLD_BITS) + half) // total for s in sums]
 
 
-class _Draws:
+class Draws:
     """Draws from a table, one chunk after another."""
 
-    def __init__(self, table: _Table, key: bytes, label: str) -> None:
+    def __init__(self, table: Table, key: bytes, label: str) -> None:
         self._table = table
         self._bits = KeyedBits(key, f"gaussian {label} first")
         self._more = KeyedBits(key, f"gaussian {label} more")
@@ -139,21 +140,21 @@ class _Draws:
     def take(self, size: int) -> NDArray[np.int64]:
         """The next `size` draws."""
         out = np.empty(size, np.int64)
-        for start in range(0, size, _CHUNK):
-            chunk = out[start : start + _CHUNK]
+        for start in range(0, size, CHUNK):
+            chunk = out[start : start + CHUNK]
             buckets = self._bits.words(len(chunk), "<u2")
             values = self._table.guide[buckets]
             chunk[:] = values
-            undecided = np.flatnonzero(values == _UNDECIDED)
+            undecided = np.flatnonzero(values == UNDECIDED)
             if len(undecided):
-                chunk[undecided] = self._decide(buckets[undecided])
+                chunk[undecided] = self.decide(buckets[undecided])
         return out
 
-    def _decide(self, buckets: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    def decide(self, buckets: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
         """Draws whose first 16 bits left more than one value possible."""
         table = self._table
-        rest = self._more.words(len(buckets)) >> np.uint64(_GUIDE_BITS)
-        words = (buckets.astype(np.uint64) << np.uint64(64 - _GUIDE_BITS)) | rest
+        rest = self._more.words(len(buckets)) >> np.uint64(GUIDE_BITS)
+        words = (buckets.astype(np.uint64) << np.uint64(64 - GUIDE_BITS)) | rest
         counts = np.searchsorted(table.first_words, words, side="right")
         tied = np.flatnonzero(table.first_words[np.maximum(counts, 1) - 1] == words)
         for i in tied:
@@ -166,33 +167,37 @@ class _Draws:
 def _large(key: bytes, sigma: float, variance: Fraction, size: int) -> NDArray[np.int64]:
     shift = max(0, (int(sigma) // 1024).bit_length())
     m = 1 << shift
-    magnitudes = _Draws(_table(variance / (m * m), two_sided=False), key, "large")
+    magnitudes = Draws(table_of(variance / (m * m), two_sided=False), key, "large")
     bits = KeyedBits(key, "gaussian large accept")
     out = np.empty(size, np.int64)
     filled = 0
     while filled < size:
         # Fixed chunks keep the result a function of the arguments alone.
-        k = magnitudes.take(_CHUNK if size - filled > _CHUNK // 2 else 1024)
+        k = magnitudes.take(CHUNK if size - filled > CHUNK // 2 else 1024)
         low = bits.words(len(k))
         u = (low & np.uint64(m - 1)).astype(np.int64)
         negative = (low >> np.uint64(63)).astype(bool)
         value = (k << shift) | u
-        kept = _accept(bits, u, k, m, variance) & ~(negative & (value == 0))
+        kept = accept(bits, bits.words(len(u)), u, k, m, variance) & ~(negative & (value == 0))
         signed = np.where(negative, -value, value)[kept][: size - filled]
         out[filled : filled + len(signed)] = signed
         filled += len(signed)
     return out
 
 
-def _accept(
-    bits: KeyedBits, u: NDArray[np.int64], k: NDArray[np.int64], m: int, variance: Fraction
+def accept(  # noqa: PLR0917 - two streams and one formula
+    bits: KeyedBits,
+    words: NDArray[np.unsignedinteger],
+    u: NDArray[np.int64],
+    k: NDArray[np.int64],
+    m: int,
+    variance: Fraction,
 ) -> NDArray[np.bool_]:
     """Exact coins of probability exp(-u (u + 2 m k) / (2 sigma^2)).
 
     In doubles the probability and the uniform number are right to 2^-48; a coin closer to the
     edge than 2^-40 is tossed again to its last bit, in integers.
     """
-    words = bits.words(len(u))
     exponent = u.astype(np.float64) * (u + 2.0 * m * k) / (2.0 * float(variance))
     margin = np.exp(-exponent) - words.astype(np.float64) * 2.0**-64
     accepted = margin > 0

@@ -20,7 +20,7 @@ from typing import Any
 
 from mezzotint.privacy.releases import canonical
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 GENESIS = "0" * 64
 
 _JOURNAL = """
@@ -40,13 +40,27 @@ CREATE TABLE runs (
     mechanism TEXT NOT NULL, epsilon REAL NOT NULL, delta REAL NOT NULL, time TEXT NOT NULL,
     units INTEGER NOT NULL, spent INTEGER NOT NULL,
     delta_units INTEGER NOT NULL, delta_spent INTEGER NOT NULL, releases INTEGER NOT NULL,
-    state TEXT NOT NULL, request TEXT UNIQUE, content TEXT, private INTEGER NOT NULL);
+    state TEXT NOT NULL, request TEXT UNIQUE, content TEXT, private INTEGER NOT NULL,
+    programme TEXT);
 CREATE INDEX runs_of_lineage ON runs (lineage);
 CREATE TABLE releases (
-    run INTEGER NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL,
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, event INTEGER,
     PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE UNIQUE INDEX release_of_event ON releases (run, event);
 """
 SCHEMA = _JOURNAL + _PROJECTION
+# Format 1 knew no programmes; nothing else differs, and its rows mean what they meant.
+UPGRADE = """
+ALTER TABLE runs ADD COLUMN programme TEXT;
+ALTER TABLE releases ADD COLUMN event INTEGER;
+CREATE UNIQUE INDEX release_of_event ON releases (run, event);
+"""
+# A file that may only be read shows its tables as format 2 would hold them.
+VIEW = """
+CREATE TEMP VIEW runs AS SELECT held.*, NULL AS programme FROM main.runs AS held;
+CREATE TEMP VIEW releases AS SELECT held.*, NULL AS event FROM main.releases AS held;
+"""
+UNVIEW = "DROP VIEW temp.runs; DROP VIEW temp.releases;"
 _PROJECTED = ("lineages", "names", "contents", "runs", "releases")
 
 
@@ -73,11 +87,15 @@ def chain_hash(previous: str, entry: int, time: str, kind: str, body: str) -> st
 
 def project(db: sqlite3.Connection, entry: int, time: str, kind: str, body: str) -> None:
     """Brings the projection up to date with one row of the journal."""
-    row: dict[str, Any] = json.loads(body) | {"entry": entry, "time": time}
+    row: dict[str, Any] = _ABSENT | json.loads(body) | {"entry": entry, "time": time}
+    if row["programme"] is not None:
+        row["programme"] = canonical(row["programme"])
     for statement in _CHANGES[kind]:
         db.execute(statement, row)
 
 
+# Only rows of programmes have these.
+_ABSENT: Mapping[str, Any] = {"programme": None, "event": None}
 _CHANGES: Mapping[str, tuple[str, ...]] = {
     "create": (),
     "lineage": ("INSERT INTO lineages VALUES (:lineage, :unit, NULL, NULL, NULL)",),
@@ -95,12 +113,12 @@ _CHANGES: Mapping[str, tuple[str, ...]] = {
     ),
     "begin": (
         "INSERT INTO runs VALUES (:run, :lineage, :dataset, :mechanism, :epsilon, :delta, :time,"
-        " :units, 0, :delta_units, 0, 0, 'open', :request, :content, :private)",
+        " :units, 0, :delta_units, 0, 0, 'open', :request, :content, :private, :programme)",
     ),
     "release": (
         "UPDATE runs SET spent = spent + :units, delta_spent = delta_spent + :delta_units,"
         " releases = releases + 1 WHERE id = :run",
-        "INSERT INTO releases VALUES (:run, :seq, :entry)",
+        "INSERT INTO releases VALUES (:run, :seq, :entry, :event)",
     ),
     "close": ("UPDATE runs SET state = 'closed' WHERE id = :run",),
     "settle": ("UPDATE runs SET state = 'settled' WHERE id = :run",),

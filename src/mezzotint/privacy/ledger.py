@@ -26,6 +26,7 @@ from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.checks import check_delta, check_positive
 from mezzotint.privacy.journal import FORMAT_VERSION, Entry
+from mezzotint.privacy.programme import Charge, Programme
 from mezzotint.privacy.releases import (
     Release,
     delta_units_rounded_up,
@@ -134,6 +135,7 @@ class Ledger:
         delta_aside: float = 0.0,
         fingerprint: bytes | None = None,
         request: str | None = None,
+        programme: Programme | None = None,
     ) -> Run:
         """Reserves a budget in the data set's lineage; refuses over its cap.
 
@@ -148,12 +150,15 @@ class Ledger:
             request: A request id (see `request_id`). The same id continues or repeats the same
                 run: its recorded releases come again, bit for bit, at no further cost. Needs a
                 fingerprint, because the same noise on other data would give both away.
+            programme: All that the run will release, in place of zCDP; it must cost no more than
+                the budget, and is booked wholly as soon as the run begins.
         """
         _require_name(dataset, "dataset")
         _require_name(mechanism, "mechanism")
         aside = _aside(delta_aside, budget)
-        units = units_within(budget, aside)
-        if units < 1 or units >= 2**60:
+        charge = None if programme is None else _charge(programme, budget, aside)
+        units = units_within(budget, aside) if charge is None else 0
+        if charge is None and (units < 1 or units >= 2**60):
             raise ParameterError(
                 f"{budget} is rho {budget.rho:.3g}, outside of what the ledger can count "
                 "(1e-12 to 1e6): give an epsilon between 0.001 and 1000"
@@ -174,15 +179,18 @@ class Ledger:
                         (held.delta_units, aside),
                         (held.mechanism, mechanism),
                         (held.dataset, dataset),
+                        (held.charge and held.charge.programme, programme),
                     )
                     return Run(self, held)
             home = lineage.resolve(change, dataset, mac, budget.unit)
             account = lineage.account(change.db, home, budget.delta)
-            account.require(budget, units, aside, dataset)
+            account.require(budget, units, aside, dataset, charge)
             (last,) = change.db.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+            planned = {} if charge is None else {"programme": charge.to_json()}
             change.append(
                 "begin",
-                {
+                planned
+                | {
                     "run": last + 1,
                     "lineage": home,
                     "dataset": dataset,
@@ -328,6 +336,15 @@ class Ledger:
                 "backend 'opendp' draws fresh entropy and cannot repeat a release: "
                 "use 'auto' or 'keyed' with a request id"
             )
+
+
+def _charge(programme: Programme, budget: Budget, aside: int) -> Charge:
+    if aside:
+        raise ParameterError(
+            "delta_aside is for thresholds, which a programme cannot hold: "
+            "leave it at 0, or begin a run without a programme"
+        )
+    return Charge.of(programme, budget)
 
 
 def _require_same_request(held: RunRecord, *recorded_and_asked: tuple[object, object]) -> None:

@@ -14,14 +14,15 @@ import json
 import sqlite3
 
 from mezzotint.errors import BudgetError
-from mezzotint.privacy.account import Account, RunRecord
+from mezzotint.privacy.account import Account, RunRecord, units_beside
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
 from mezzotint.privacy.journal import Change, secret
-from mezzotint.privacy.releases import canonical, delta_of, units_within
+from mezzotint.privacy.programme import Charge
+from mezzotint.privacy.releases import canonical, delta_of
 
 _RUN_COLUMNS = (
     "SELECT runs.id, dataset, mechanism, epsilon, delta, units, spent, releases, state, request,"
-    " private, time, unit, delta_units, delta_spent"
+    " private, time, unit, delta_units, delta_spent, programme"
     " FROM runs JOIN lineages ON lineages.id = runs.lineage "
 )
 
@@ -115,6 +116,14 @@ def account(db: sqlite3.Connection, lineage: int, delta: float | None = None) ->
         (lineage,),
     ).fetchone()
     cap = None if cap_delta is None else Budget(epsilon, cap_delta, held)
+    charges = tuple(
+        Charge.from_json(json.loads(text), at)
+        for text, at in db.execute(
+            "SELECT programme, delta FROM runs WHERE lineage = ? AND programme IS NOT NULL"
+            " AND (state = 'open' OR releases > 0) ORDER BY id",
+            (lineage,),
+        )
+    )
     return Account(
         datasets=tuple(name for (name,) in names),
         unit=held,
@@ -123,8 +132,9 @@ def account(db: sqlite3.Connection, lineage: int, delta: float | None = None) ->
         reserved=reserved,
         delta_units=delta_units,
         cap=cap,
-        cap_units=None if cap is None else units_within(cap, delta_units),
+        cap_units=None if cap is None else units_beside(cap, delta_units, charges),
         runs=count,
+        charges=charges,
     )
 
 
@@ -152,6 +162,7 @@ def run_records(db: sqlite3.Connection, where: str, *values: object) -> tuple[Ru
             time=row[11],
             delta_units=row[13],
             delta_spent=row[14],
+            charge=None if row[15] is None else Charge.from_json(json.loads(row[15]), row[4]),
         )
         for row in db.execute(_RUN_COLUMNS + where + " ORDER BY runs.id", values)
     )

@@ -29,10 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ParameterError
+from mezzotint.privacy.fine_gaussian import fine_gaussian
 from mezzotint.privacy.gaussian_table import keyed_discrete_gaussian
 from mezzotint.privacy.keyed_bits import KEY_BYTES
+from mezzotint.privacy.programme import MOST_VALUES
 from mezzotint.privacy.selection import keyed_exponential, keyed_randomised_response
 from mezzotint.privacy.spend import Backend, NoiseSource, Spend
+from mezzotint.privacy.training import TrainingNoise
 
 FEW_DRAWS = 1000
 
@@ -55,6 +58,47 @@ def discrete_gaussian(spend: Spend, size: int) -> NDArray[np.int64]:
     if size < 0:
         raise ParameterError(f"size = {size} is negative: give the number of cells")
     return _gaussian(spend.open("gaussian"), float(spend.release.parameters["sigma"]), size)
+
+
+def integer_gaussian(spend: Spend, size: int) -> NDArray[np.int64]:
+    """Independent draws from the discrete Gaussian of a programme's vector.
+
+    Guarantee: what the programme says of a Gaussian with its noise multiplier (see `programme`).
+    Sensitivity: the recorded `l2`, in grid steps; the caller answers for it, rounding included.
+    Private and public: the noise is secret, the sum with the vector is public.
+    Units: grid steps. Source: Canonne, Kamath, Steinke 2020.
+
+    Args:
+        spend: A row recorded by `Run.vector`, not drawn yet.
+        size: The vector's length, at most 2^24.
+
+    Returns:
+        int64 array of shape (size,).
+    """
+    if not 0 <= size <= MOST_VALUES:
+        raise ParameterError(
+            f"size = {size} is outside of 0 to 2^24, the most that one release may hold: "
+            "release less, or plan several events"
+        )
+    sigma = float(spend.release.parameters.get("sigma", 0.0))
+    source = spend.open("vector")
+    if source.silent:
+        return np.zeros(size, np.int64)
+    if _by_opendp(source, size):
+        return _opendp_gaussian(sigma, size)
+    return fine_gaussian(_key(source), sigma, size)
+
+
+def training(spend: Spend) -> TrainingNoise:
+    """The coins and the noise of all steps of a programme's training.
+
+    Guarantee, Sensitivity, Private and public, Units, Source: see `TrainingNoise`.
+
+    Args:
+        spend: A row recorded by `Run.training`, not drawn yet.
+    """
+    source = spend.open("training")
+    return TrainingNoise(spend.release, _key(source), silent=source.silent)
 
 
 def counts_above_threshold(spend: Spend, counts: Mapping[str, int]) -> dict[str, int]:

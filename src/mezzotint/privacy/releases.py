@@ -95,7 +95,8 @@ class Release:
 
     Attributes:
         seq: Position in the run, from 0.
-        kind: "gaussian", "threshold", "exponential" or "randomised-response".
+        kind: "gaussian", "threshold", "exponential" or "randomised-response"; in a programme
+            "vector", "training" or "randomised-response".
         about: What was measured, in words; never a private value.
         parameters: The mechanism's public parameters.
         units: The cost in pico-rho, rounded up.
@@ -103,6 +104,7 @@ class Release:
         time: When it was recorded, ISO 8601 in UTC.
         entry: The row's position in the ledger's chain.
         hash: The chain's hash after this row, in hexadecimal.
+        event: Which event of the run's programme it is; None where there is no programme.
     """
 
     seq: int
@@ -114,6 +116,7 @@ class Release:
     time: str
     entry: int
     hash: str
+    event: int | None = None
 
     @property
     def rho(self) -> float:
@@ -127,7 +130,8 @@ class Release:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {
+        event = {} if self.event is None else {"event": self.event}
+        return event | {
             "seq": self.seq,
             "kind": self.kind,
             "about": self.about,
@@ -155,6 +159,7 @@ class Release:
             time=str(row["time"]),
             entry=int(row["entry"]),
             hash=str(row["hash"]),
+            event=None if row.get("event") is None else int(row["event"]),
         )
 
 

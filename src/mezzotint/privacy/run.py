@@ -8,15 +8,18 @@ import os
 from collections.abc import Mapping
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from mezzotint.errors import BudgetError, LedgerError, ParameterError
+from mezzotint.privacy import planned
 from mezzotint.privacy.account import RunRecord
 from mezzotint.privacy.accounting import Adjacency, Budget
 from mezzotint.privacy.checks import check_count, check_delta, check_epsilon, check_positive
+from mezzotint.privacy.events import Gaussian, PureDP, SubsampledGaussian
 from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
 from mezzotint.privacy.journal import Change, Entry, secret
 from mezzotint.privacy.keyed_bits import KEY_BYTES, derive_key
+from mezzotint.privacy.programme import Event, Programme
 from mezzotint.privacy.releases import (
     Release,
     delta_of,
@@ -57,6 +60,7 @@ class Run:
         self._spent = 0
         self._delta_spent = 0
         self._next = 0
+        self._handed: set[int] = set()
 
     @property
     def id(self) -> int:
@@ -82,6 +86,11 @@ class Run:
     def private(self) -> bool:
         """False if the noise was switched off or fixed for a test: nothing is guaranteed then."""
         return self._record.private
+
+    @property
+    def programme(self) -> Programme | None:
+        """What was fixed at the beginning; None for a run that spends zCDP as it goes."""
+        return None if self._record.charge is None else self._record.charge.programme
 
     @property
     def total_rho(self) -> float:
@@ -183,8 +192,10 @@ class Run:
         parameters = {"epsilon": epsilon, "sensitivity": sensitivity, "scale": scale}
         return self._spend("exponential", about, parameters, Fraction(epsilon) ** 2 / 8)
 
-    def randomised_response(self, about: str, epsilon: float, categories: int) -> Spend:
-        """Records randomised response on a column; costs rows * epsilon^2 / 2.
+    def randomised_response(
+        self, about: str, epsilon: float, categories: int, *, event: int | None = None
+    ) -> Spend:
+        """Records randomised response on a column; costs rows * epsilon^2 / 2 of zCDP.
 
         It publishes one answer a row, and so the number of rows: under add/remove adjacency that
         is not protected, and the run is refused.
@@ -193,9 +204,18 @@ class Run:
             about: What is asked, in words; public.
             epsilon: The pure DP parameter of one row's answer.
             categories: How many answers are possible.
+            event: In a run with a programme, its number there; it costs what was planned. By
+                default the one event with this epsilon.
 
         Source: Bun, Steinke 2016, Proposition 1.4 (epsilon-DP is epsilon^2 / 2 zCDP).
         """
+        if self.programme is not None:
+            if event is None:
+                event = planned.find_response(self.programme, about, epsilon)
+            answer = self._planned(event, "randomised-response", about)
+            assert isinstance(answer, PureDP)
+            parameters = planned.response(answer, about, epsilon, categories)
+            return self._release(event, "randomised-response", about, parameters)
         epsilon = check_epsilon(epsilon, f"{about}: epsilon")
         categories = check_count(categories, 2, f"{about}: categories", "the number of answers")
         unit = self.budget.unit
@@ -207,6 +227,34 @@ class Run:
         cost = unit.rows * Fraction(epsilon) ** 2 / 2
         parameters = {"epsilon": epsilon, "categories": categories}
         return self._spend("randomised-response", about, parameters, cost)
+
+    def vector(self, event: int, about: str, l2: int) -> Spend:
+        """Records the release of a vector of integers: a Gaussian of the run's programme.
+
+        The noise is `noise.integer_gaussian`, of scale noise_multiplier * l2.
+
+        Args:
+            event: The event's number in the programme.
+            about: What is measured, in words; public.
+            l2: L2 sensitivity of the vector under the run's privacy unit, in steps of the public
+                grid that its integers count; about 2^30 is a good grid.
+        """
+        gaussian = self._planned(event, "vector", about)
+        assert isinstance(gaussian, Gaussian)
+        return self._release(event, "vector", about, planned.vector(gaussian, about, l2))
+
+    def training(self, event: int, about: str) -> Spend:
+        """Records a whole training: a subsampled Gaussian of the run's programme.
+
+        Its coins and its noise, for all steps, are `noise.training`.
+
+        Args:
+            event: The event's number in the programme.
+            about: What is trained, in words; public.
+        """
+        steps = self._planned(event, "training", about)
+        assert isinstance(steps, SubsampledGaussian)
+        return self._release(event, "training", about, planned.training(steps))
 
     def close(self) -> None:
         """Ends the run: what was reserved and not recorded goes back to the data set."""
@@ -238,6 +286,12 @@ class Run:
         cost: Fraction,
         delta_units: int = 0,
     ) -> Spend:
+        if self.programme is not None:
+            raise LedgerError(
+                f"run {self.id} ({self.mechanism} on {self.dataset!r}) has a programme, and "
+                f"{about} is not in it; nothing was released. Release its events (vector, "
+                "training, randomised_response), or begin a run without a programme"
+            )
         units = units_rounded_up(cost)
         repeatable = self._record.request is not None
         with self._ledger.store.changing() as change:
@@ -245,12 +299,12 @@ class Run:
                 "SELECT state, spent, delta_spent, releases FROM runs WHERE id = ?", (self.id,)
             ).fetchone()
             if repeatable and self._next < seq:
-                entry, key = self._recorded(change, kind, about, parameters)
+                asked = {"kind": kind, "about": about, "parameters": dict(parameters)}
+                entry, key = self._recorded(change, self._next, asked)
             else:
                 self._require_open(state)
                 self._require_units(about, units, spent)
                 self._require_delta(about, delta_units, delta_spent)
-                key = os.urandom(KEY_BYTES) if repeatable else None
                 body = {
                     "run": self.id,
                     "seq": seq,
@@ -259,41 +313,87 @@ class Run:
                     "parameters": dict(parameters),
                     "units": units,
                     "delta_units": delta_units,
-                    # Binds the noise to the row without telling anything about it.
-                    "noise": None if key is None else hashlib.sha256(key).hexdigest(),
                 }
-                entry = change.append("release", body)
-                if key is not None:
-                    change.keep_secret(f"noise {entry.entry}", key)
+                entry, key = self._append(change, body)
         release = release_of(entry)
         self._next = release.seq + 1
         self._spent += release.units
         self._delta_spent += release.delta_units
         return Spend(release, self._source(release, key))
 
+    def _planned(self, place: int, kind: str, about: str) -> Event:
+        if self.programme is None:
+            raise LedgerError(
+                f"run {self.id} ({self.mechanism} on {self.dataset!r}) has no programme, and "
+                f"{about} is released as an event of one; nothing was released. "
+                "Give begin the programme, or spend zCDP (gaussian, exponential)"
+            )
+        return planned.require_event(self.programme, place, kind, about)
+
+    def _release(
+        self, place: int, kind: str, about: str, parameters: Mapping[str, float | int]
+    ) -> Spend:
+        """Records an event of the programme, once; a repeated request gets its row again."""
+        body = {"kind": kind, "about": about, "parameters": dict(parameters), "event": place}
+        with self._ledger.store.changing() as change:
+            if place in self._handed:
+                self._refuse_twice(place, about)
+            state, seq = change.db.execute(
+                "SELECT state, releases FROM runs WHERE id = ?", (self.id,)
+            ).fetchone()
+            held = change.db.execute(
+                "SELECT seq FROM releases WHERE run = ? AND event = ?", (self.id, place)
+            ).fetchone()
+            if held is None:
+                self._require_open(state)
+                fixed = {"run": self.id, "seq": seq, "units": 0, "delta_units": 0}
+                entry, key = self._append(change, body | fixed)
+            elif self._record.request is not None:
+                entry, key = self._recorded(change, held[0], body)
+            else:
+                self._refuse_twice(place, about)
+        self._handed.add(place)
+        release = release_of(entry)
+        return Spend(release, self._source(release, key))
+
+    def _refuse_twice(self, place: int, about: str) -> NoReturn:
+        raise LedgerError(
+            f"{about}: event {place} of the programme of run {self.id} has been released already; "
+            "nothing was released. Plan another event for another release"
+        )
+
+    def _append(self, change: Change, body: Mapping[str, object]) -> tuple[Entry, bytes | None]:
+        """A release's row and, if the run may be repeated, its key: committed together."""
+        key = None if self._record.request is None else os.urandom(KEY_BYTES)
+        # The digest binds the noise to the row without telling anything about it.
+        digest = None if key is None else hashlib.sha256(key).hexdigest()
+        entry = change.append("release", {**body, "noise": digest})
+        if key is not None:
+            change.keep_secret(f"noise {entry.entry}", key)
+        return entry, key
+
     def _recorded(
-        self, change: Change, kind: str, about: str, parameters: Mapping[str, float | int]
+        self, change: Change, seq: int, asked: Mapping[str, object]
     ) -> tuple[Entry, bytes]:
         """The row that an earlier attempt at this request recorded at this place."""
-        entry = entry_of(change, self.id, self._next)
+        entry = entry_of(change, self.id, seq)
         content = entry.content
-        asked = {"kind": kind, "about": about, "parameters": dict(parameters)}
         held = {name: content[name] for name in asked}
         if held != asked:
             raise LedgerError(
                 f"run {self.id} repeats request {self._record.request} and asks for {asked} as "
-                f"release {self._next}, where {held} is recorded; nothing was released. "
+                f"release {seq}, where {held} is recorded; nothing was released. "
                 "Repeat it with the same software and settings, or make a new request"
             )
         key = secret(change.db, f"noise {entry.entry}")
         if key is None:
             raise LedgerError(
-                f"release {self._next} of run {self.id} can no longer be repeated, because its "
+                f"release {seq} of run {self.id} can no longer be repeated, because its "
                 "noise key was forgotten: make a new request; nothing was released"
             )
         if hashlib.sha256(key).hexdigest() != content["noise"]:
             raise LedgerError(
-                f"the noise key of release {self._next} of run {self.id} is not the one that was "
+                f"the noise key of release {seq} of run {self.id} is not the one that was "
                 "recorded: restore the ledger from a copy that verifies; nothing was released"
             )
         return entry, key
@@ -326,11 +426,10 @@ class Run:
 
     def _source(self, release: Release, key: bytes | None) -> NoiseSource:
         insecure = self._ledger.insecure_noise
-        if insecure == "off":
-            return NoiseSource(Backend.KEYED, silent=True)
         if insecure is not None:
             seed = hashlib.sha256(f"insecure {insecure}".encode()).digest()
-            return NoiseSource(Backend.KEYED, derive_key(seed, f"{self.id} {release.seq}"))
+            fixed = derive_key(seed, f"{self.id} {release.seq}")
+            return NoiseSource(Backend.KEYED, fixed, silent=insecure == "off")
         return NoiseSource(self._ledger.backend, key)
 
 
@@ -378,4 +477,5 @@ def release_of(entry: Entry) -> Release:
         time=entry.time,
         entry=entry.entry,
         hash=entry.hash,
+        event=content.get("event"),
     )

@@ -11,10 +11,12 @@ from typing import Any
 
 from mezzotint.errors import ModelFileError, ParameterError
 from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
+from mezzotint.privacy.planned import require_planned
+from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.releases import Release, delta_of, epsilon_of, rho_of
 from mezzotint.privacy.run import Run
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("mezzotint", "numpy", "opendp", "cryptography")
 
 
@@ -31,6 +33,7 @@ class Statement:
         run: The run's number in its ledger.
         head: The ledger's head when the statement was made; `Ledger.verify(head)` checks it.
         versions: The software that drew the noise.
+        programme: What was planned, if the run did not spend zCDP as it went.
     """
 
     mechanism: str
@@ -41,6 +44,7 @@ class Statement:
     run: int
     head: str
     versions: Mapping[str, str]
+    programme: Programme | None = None
 
     @classmethod
     def of(cls, run: Run) -> Statement:
@@ -55,6 +59,7 @@ class Statement:
             run=run.id,
             head=run.head,
             versions=versions | {"python": platform.python_version()},
+            programme=run.programme,
         )
 
     @property
@@ -101,8 +106,11 @@ class Statement:
     def epsilon_spent(self) -> float:
         """What the releases cost, as epsilon at `delta`; never above `epsilon`.
 
-        Rho counts at what `delta_spent` leaves of `delta`, so that both are within `delta`.
+        Rho counts at what `delta_spent` leaves of `delta`, so that both are within `delta`. A
+        programme counts wholly as soon as one of its events is released.
         """
+        if self.programme is not None:
+            return self.programme.epsilon(self.delta) if self.releases else 0.0
         return epsilon_of(self.units, self.delta, self.delta_units)
 
     def sentence(self) -> str:
@@ -114,12 +122,21 @@ class Statement:
             )
         unit = self.unit
         rows = "one row" if unit.rows == 1 else f"at most {unit.rows} rows"
+        data = "table" if self.programme is None else "data"
         changed = {
-            Adjacency.ADD_REMOVE: f"if that {unit.name} had not been in the table at all",
+            Adjacency.ADD_REMOVE: f"if that {unit.name} had not been in the {data} at all",
             Adjacency.REPLACE_ONE: f"if that {unit.name}'s data had been anything else",
         }[self.adjacency]
         factor = math.exp(min(self.epsilon, 700.0))
-        rho = f"rho {self.rho:.4g} of zero-concentrated differential privacy"
+        if self.programme is not None:
+            planned = len(self.programme.events)
+            rho = (
+                "one privacy loss distribution of "
+                + ("the one event" if planned == 1 else f"all {planned} events")
+                + " fixed before the data was touched"
+            )
+        else:
+            rho = f"rho {self.rho:.4g} of zero-concentrated differential privacy"
         if self.delta_units:
             rho += f", and delta {self.delta_spent:.4g} for thresholds"
         count = "1 release" if len(self.releases) == 1 else f"{len(self.releases)} releases"
@@ -135,8 +152,10 @@ class Statement:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {
-            "format": FORMAT,
+        # Without a programme nothing is new since format 1.
+        extra = {} if self.programme is None else {"programme": self.programme.to_json()}
+        return extra | {
+            "format": 1 if self.programme is None else FORMAT,
             "private": self.private,
             "guarantee": self.sentence(),
             "epsilon": self.epsilon,
@@ -144,7 +163,7 @@ class Statement:
             "adjacency": str(self.adjacency),
             "unit": {"name": self.unit.name, "rows": self.unit.rows},
             "epsilon_spent": self.epsilon_spent,
-            "rho": self.rho,
+            "rho": self.rho if self.programme is None else None,
             "delta_spent": self.delta_spent,
             "mechanism": self.mechanism,
             "dataset": self.dataset,
@@ -175,7 +194,12 @@ class Statement:
                 run=int(data["run"]),
                 head=str(data["head"]),
                 versions={str(name): str(text) for name, text in data["versions"].items()},
+                programme=_programme(data, unit),
             )
+            if statement.programme is not None:
+                require_planned(statement.programme, statement.releases)
+            elif any(release.event is not None for release in statement.releases):
+                raise ValueError("a release belongs to a programme that is missing")
         except (KeyError, TypeError, ValueError, AttributeError, ParameterError) as error:
             raise ModelFileError(
                 f"privacy statement: damaged or incomplete ({error!r}): take an intact copy"
@@ -186,3 +210,11 @@ class Statement:
                 f"than the {statement.epsilon:g} it claims: do not trust it, take an intact copy"
             )
         return statement
+
+
+def _programme(data: Mapping[str, Any], unit: PrivacyUnit) -> Programme | None:
+    if "programme" not in data:
+        return None
+    programme = Programme.from_json(data["programme"])
+    programme.require_unit(unit)
+    return programme

@@ -35,6 +35,7 @@ class Store:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._inherited: list[sqlite3.Connection] = []
+        self._viewed = False
         if path is None:
             self._db: sqlite3.Connection | None = sqlite3.connect(
                 ":memory:", isolation_level=None, check_same_thread=False
@@ -54,6 +55,10 @@ class Store:
         """A consistent view."""
         with self._guard(), self._trusting():
             db = self._connection()
+            if self._viewed and db.execute("PRAGMA user_version").fetchone() != (1,):
+                # Somebody has brought the file up to date since.
+                db.executescript(journal.UNVIEW)
+                self._viewed = False
             db.execute("BEGIN")
             try:
                 yield db
@@ -135,10 +140,16 @@ class Store:
                 timeout=_BUSY_SECONDS,
             )
             try:
-                self._recognise(db)
+                version = self._recognise(db)
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA fullfsync = ON")
                 db.execute("PRAGMA secure_delete = ON")
+                if version != FORMAT_VERSION:
+                    self._viewed = self._read_only
+                    if self._read_only:
+                        db.executescript(journal.VIEW)
+                    else:
+                        _upgrade(db)
                 if not self._read_only:
                     db.execute("BEGIN IMMEDIATE")
                     db.execute("ROLLBACK")
@@ -147,7 +158,7 @@ class Store:
                 raise
             return db
 
-    def _recognise(self, db: sqlite3.Connection) -> None:
+    def _recognise(self, db: sqlite3.Connection) -> int:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
@@ -155,11 +166,12 @@ class Store:
                 f"{self.path} is no Mezzotint ledger: name another file, "
                 "or restore the ledger from a copy; nothing was released"
             )
-        if version != FORMAT_VERSION:
+        if version not in (1, FORMAT_VERSION):
             raise LedgerError(
                 f"{self.place} has format {version} and this version of Mezzotint reads format "
                 f"{FORMAT_VERSION}: update Mezzotint; nothing was released"
             )
+        return version
 
     @contextmanager
     def _trusting(self) -> Iterator[None]:
@@ -196,6 +208,21 @@ def create(path: Path) -> None:
                 os.close(directory)
     finally:
         fresh.unlink()
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Makes a file of format 1 one of format 2, in one transaction, whoever comes first."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 1:
+            for statement in journal.UPGRADE.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
 
 
 def _initialise(db: sqlite3.Connection) -> None:
