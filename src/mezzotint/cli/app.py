@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.cli import demo, fitting, ledgers, reports, schemas, statements
+from mezzotint.cli import auditing, demo, fitting, ledgers, reports, schemas, statements
 
 _INTERRUPTED = 130
 
@@ -29,6 +29,7 @@ for command in (fitting.plan, fitting.fit, fitting.sample, fitting.synthesize):
 app.command()(reports.report)
 app.command()(demo.demo)
 app.add_typer(ledgers.app, name="ledger")
+app.command()(auditing.audit)
 app.add_typer(statements.app, name="statement")
 app.command()(statements.verify)
 
