@@ -1,0 +1,344 @@
+"""The public side of encryption: contexts, public and evaluation keys, sums, what may be released.
+
+Nothing here can decrypt: that is `mezzotint.encrypted.secret`, which the provider does not import.
+All cryptography is the SEAL library's, through ``tenseal.sealapi``. Its bindings hold the
+interpreter's lock, so work on several cores means several processes.
+
+Bytes from elsewhere are checked after the library has read them: level, size, scale and form must
+be exactly those expected. A checked ciphertext may still hold anything: who made it is the signed
+manifest's business.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mezzotint.encrypted.embedding import to_slots
+from mezzotint.encrypted.presets import Preset, preset
+from mezzotint.encrypted.randomness import one_time_pad, residues, small_sums
+from mezzotint.errors import DataError, MissingExtraError, ParameterError
+
+Ciphertext = Any
+"""A ciphertext of the library; opaque outside this room."""
+
+_SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def seal() -> Any:
+    """The library's bindings.
+
+    Raises:
+        MissingExtraError: They are not installed.
+    """
+    try:
+        import tenseal.sealapi as bindings
+    except ImportError as error:
+        raise MissingExtraError(
+            "Encrypted tables need the SEAL library, which is not installed. "
+            'Run: pip install "mezzotint[encrypted]"'
+        ) from error
+    return bindings
+
+
+@contextmanager
+def scratch() -> Iterator[str]:
+    """A path for the library to save to or load from: in memory where the system offers that."""
+    with tempfile.TemporaryDirectory(prefix="mezzotint-", dir=_SCRATCH) as folder:
+        yield str(Path(folder) / "object")
+
+
+def saved(thing: Any) -> bytes:
+    """The bytes of any object of the library that has ``save``."""
+    with scratch() as path:
+        thing.save(path)
+        return Path(path).read_bytes()
+
+
+def loaded(make: Callable[[], Any], context: Any, data: bytes | Path, what: str) -> Any:
+    """An object of the library read from bytes or a file, valid for a context.
+
+    Raises:
+        DataError: The library refuses them, or they belong to other parameters.
+    """
+    thing = make()
+    try:
+        if isinstance(data, Path):
+            thing.load(context, str(data))
+        else:
+            with scratch() as path:
+                Path(path).write_bytes(data)
+                thing.load(context, path)
+        valid = seal().is_valid_for(thing, context)
+    except (ValueError, RuntimeError, IndexError, MemoryError, OverflowError, OSError) as error:
+        raise DataError(
+            f"{what}: cannot be read ({str(error)[:80] or type(error).__name__}): truncated, "
+            "damaged or made with other parameters. Make it again, or send it again."
+        ) from error
+    if not valid:
+        raise DataError(f"{what}: not valid for these parameters. Make it again with these keys.")
+    return thing
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """What everyone may have: the public part of a key pair, as bytes.
+
+    Attributes:
+        preset: the parameters' name.
+        public: encrypts.
+        relin: CKKS: brings products back to two polynomials. BFV: None.
+        galois: CKKS: moves coefficients. BFV: None.
+    """
+
+    preset: str
+    public: bytes
+    relin: bytes | None = None
+    galois: bytes | None = None
+
+
+class Scheme:
+    """A preset's context: what can be done with ciphertexts and no key at all."""
+
+    def __init__(self, chosen: Preset) -> None:
+        self.preset = chosen
+        self._seal = seal()
+        self.context = _context(chosen)
+        self.evaluator = self._seal.Evaluator(self.context)
+        self.cells_level = self.context.last_parms_id()
+        self.top_level = self.context.first_parms_id()
+        if chosen.scheme == "ckks":
+            self._encoder = self._seal.CKKSEncoder(self.context)
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def of(cls, chosen: Preset | str) -> Scheme:
+        """The scheme of a preset or of its name.
+
+        Raises:
+            ParameterError: No such preset.
+            MissingExtraError: The library is not installed.
+        """
+        return cls(preset(chosen) if isinstance(chosen, str) else chosen)
+
+    def with_keys(self, keys: PublicKeys) -> Public:
+        """The scheme together with public keys, loaded and checked.
+
+        Raises:
+            DataError: The keys are damaged, incomplete or belong to another preset.
+        """
+        return Public(self, keys)
+
+    def save(self, ciphertext: Ciphertext) -> bytes:
+        """A ciphertext as bytes."""
+        return saved(ciphertext)
+
+    def load(self, data: bytes | Path, *, scale: float | None = None) -> Ciphertext:
+        """A ciphertext of cells from bytes or a file; of records if their scale is given.
+
+        Raises:
+            DataError: Damaged, of other parameters, or not the kind that is expected.
+        """
+        records = scale is not None
+        what = "ciphertext of records" if records else "ciphertext of cells"
+        limit = self.preset.record_bytes if records else self.preset.cells_bytes
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        if size > limit:
+            raise DataError(f"{what}: {size} bytes, where at most {limit} are expected.")
+        ciphertext = loaded(self._seal.Ciphertext, self.context, data, what)
+        self._check(ciphertext, what, self.top_level if records else self.cells_level, scale)
+        return ciphertext
+
+    def add(self, ciphertexts: Sequence[Ciphertext]) -> Ciphertext:
+        """The sum of ciphertexts of cells."""
+        total = self._seal.Ciphertext()
+        self.evaluator.add_many(list(ciphertexts), total)
+        return total
+
+    def add_plain(self, ciphertext: Ciphertext, values: np.ndarray) -> Ciphertext:
+        """A ciphertext of cells plus public integers, int64[<= width]."""
+        total = self._seal.Ciphertext()
+        self.evaluator.add_plain(ciphertext, self.plain_cells(values), total)
+        return total
+
+    def plain_cells(self, values: np.ndarray) -> Any:
+        """Integers as a plaintext of cells.
+
+        Args:
+            values: int64[<= width]; missing ones are 0.
+
+        Raises:
+            ParameterError: Too many, not integers, or too large to decode.
+        """
+        values = _integers(values, self.preset.width)
+        if values.size and int(np.abs(values).max()) > self.preset.largest:
+            raise ParameterError(
+                f"cells of up to {int(np.abs(values).max())}: {self.preset.id} holds integers up "
+                f"to {self.preset.largest}. Lower the public maximum of rows or the noise."
+            )
+        if self.preset.scheme == "bfv":
+            return self._plain_integers(values % 2**self.preset.plain_bits)
+        return self.plain(values.astype(np.float64), self.preset.cell_scale, self.cells_level)
+
+    def plain(self, coefficients: np.ndarray, scale: float, level: Any) -> Any:
+        """CKKS: a polynomial with these float64[<= width] coefficients, times a scale."""
+        padded = np.zeros(self.preset.degree)
+        padded[: len(coefficients)] = coefficients
+        plaintext = self._seal.Plaintext()
+        self._encoder.encode(to_slots(padded), level, scale, plaintext)
+        return plaintext
+
+    def padding(self, wanted: np.ndarray) -> list[tuple[Any, int]]:
+        """Plaintexts, and how often to add each, that hide all coefficients but the wanted ones.
+
+        Unwanted coefficients get a uniform residue of the modulus (BFV: of the plaintext
+        modulus), which hides them perfectly, up to a distance of 2^-20 for CKKS. Wanted ones get,
+        in CKKS, a bounded sum of uniforms: it drowns what the error says about the operands.
+        """
+        chosen, hidden = self.preset, np.ones(self.preset.degree, dtype=bool)
+        hidden[wanted] = False
+        if chosen.scheme == "bfv":
+            pad = np.where(hidden, residues(chosen.degree, chosen.plain_bits), 0)
+            return [(self._plain_integers(pad), 1)]
+        low, middle, high = one_time_pad(chosen.degree, chosen.prime_bits[0])
+        flood = small_sums(chosen.degree, chosen.flood)
+        parts = (np.where(hidden, low, flood), middle * hidden, high * hidden)
+        scale = chosen.cell_scale
+        return [
+            (self.plain(part / scale, scale, self.cells_level), times)
+            for part, times in zip(parts, (1, 1, 8), strict=True)
+        ]
+
+    def _plain_integers(self, residues: np.ndarray) -> Any:
+        """BFV: a polynomial with these coefficients, non-negative and below the modulus."""
+        terms = [f"{value:X}x^{power}" for power, value in enumerate(residues.tolist()) if value]
+        return self._seal.Plaintext(" + ".join(reversed(terms)) or "0")
+
+    def _check(self, ciphertext: Ciphertext, what: str, level: Any, scale: float | None) -> None:
+        ckks = self.preset.scheme == "ckks"
+        expected = (scale or self.preset.cell_scale) if ckks else 1.0
+        found = {
+            "level": ciphertext.parms_id() == level,
+            "number of polynomials": ciphertext.size() == 2,
+            "form": ciphertext.is_ntt_form() == ckks,
+            "scale": ciphertext.scale == expected,
+        }
+        for name, right in found.items():
+            if not right:
+                raise DataError(
+                    f"{what}: its {name} is not the one that {self.preset.id} and this job "
+                    "expect: it comes from another job or another step. Send the right file."
+                )
+        if ciphertext.is_transparent():
+            raise DataError(f"{what}: it is not encrypted at all. Encrypt it again.")
+
+
+class Public:
+    """A scheme with public keys: encrypts, and prepares what may be decrypted."""
+
+    def __init__(self, scheme: Scheme, keys: PublicKeys) -> None:
+        bindings, context = seal(), scheme.context
+        if keys.preset != scheme.preset.id:
+            raise DataError(
+                f"public keys: made for {keys.preset!r}, and this job uses {scheme.preset.id!r}. "
+                "Create keys for this job's parameters."
+            )
+        self.scheme = scheme
+        self.preset = scheme.preset
+        public = loaded(bindings.PublicKey, context, keys.public, "public key")
+        self.encryptor = bindings.Encryptor(context, public)
+        self.relin = self.galois = None
+        if scheme.preset.scheme == "ckks":
+            if keys.relin is None or keys.galois is None:
+                raise DataError("public keys: evaluation keys are missing. Send all public files.")
+            self.relin = loaded(bindings.RelinKeys, context, keys.relin, "relinearisation key")
+            self.galois = loaded(bindings.GaloisKeys, context, keys.galois, "rotation keys")
+            if not all(self.galois.has_key(g) for g in galois_elements(scheme.preset)):
+                raise DataError("rotation keys: some are missing. Create the keys again.")
+
+    def encrypt(self, values: np.ndarray) -> bytes:
+        """One ciphertext of cells, int64[<= width], as bytes."""
+        ciphertext = seal().Ciphertext()
+        self.encryptor.encrypt(self.scheme.plain_cells(values), ciphertext)
+        return saved(ciphertext)
+
+    def encrypt_cells(self, values: np.ndarray) -> list[bytes]:
+        """A vector of cells, int64[any length], as the bytes of as many ciphertexts as it takes."""
+        width = self.preset.width
+        return [self.encrypt(values[i : i + width]) for i in range(0, len(values), width)]
+
+    def encrypt_record(self, coefficients: np.ndarray, scale: float) -> bytes:
+        """One ciphertext of records: a polynomial of small integers, at a layout's scale."""
+        plain = self.scheme.plain(coefficients, scale, self.scheme.top_level)
+        ciphertext = seal().Ciphertext()
+        self.encryptor.encrypt(plain, ciphertext)
+        return saved(ciphertext)
+
+    def release(self, ciphertext: Ciphertext, wanted: np.ndarray) -> Ciphertext:
+        """What may go to the key holder: nothing but the wanted coefficients can be decrypted.
+
+        All others are one-time padded; a fresh encryption of zero makes the ciphertext's random
+        part independent of its history; in CKKS the wanted ones' error is drowned.
+
+        Args:
+            ciphertext: of cells.
+            wanted: int64[k], coefficients 0 .. width - 1.
+
+        Raises:
+            ParameterError: A wanted coefficient is out of range.
+        """
+        wanted = np.asarray(wanted, dtype=np.int64)
+        if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.preset.width:
+            raise ParameterError(f"coefficients run from 0 to {self.preset.width - 1}.")
+        zero = seal().Ciphertext()
+        self.encryptor.encrypt(self.scheme.plain_cells(np.zeros(0, dtype=np.int64)), zero)
+        released = self.scheme.add([ciphertext, zero])
+        for plain, times in self.scheme.padding(wanted):
+            for _ in range(times):
+                self.scheme.evaluator.add_plain_inplace(released, plain)
+        return released
+
+
+def galois_elements(chosen: Preset) -> list[int]:
+    """The automorphisms X -> X^g that are needed: the conjugation, and one per level of packing.
+
+    X -> X^(N / 2^i + 1) changes the sign of every coefficient whose index is an odd multiple of
+    2^i (Chen, Dai, Kim and Song, ACNS 2021).
+    """
+    n = chosen.degree
+    return [2 * n - 1, *(n // 2**level + 1 for level in range(n.bit_length() - 1))]
+
+
+def _integers(values: np.ndarray, width: int) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != 1 or len(values) > width or (values.size and values.dtype.kind not in "iu"):
+        raise ParameterError(
+            f"cells: expected at most {width} whole numbers in a row, got shape {values.shape} of "
+            f"{values.dtype}."
+        )
+    return values.astype(np.int64)
+
+
+def _context(chosen: Preset) -> Any:
+    bindings = seal()
+    kind = bindings.SCHEME_TYPE.BFV if chosen.scheme == "bfv" else bindings.SCHEME_TYPE.CKKS
+    parameters = bindings.EncryptionParameters(kind)
+    parameters.set_poly_modulus_degree(chosen.degree)
+    primes = bindings.CoeffModulus.Create(chosen.degree, list(chosen.prime_bits))
+    parameters.set_coeff_modulus(primes)
+    if chosen.scheme == "bfv":
+        parameters.set_plain_modulus(2**chosen.plain_bits)
+    context = bindings.SEALContext(parameters, True, bindings.SEC_LEVEL_TYPE.TC128)
+    if not context.parameters_set():
+        raise ParameterError(
+            f"{chosen.id}: the library refuses these parameters at 128-bit security "
+            f"({context.parameters_error_message()}). Install a supported version of tenseal."
+        )
+    return context
