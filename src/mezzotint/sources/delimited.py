@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -18,6 +19,8 @@ from mezzotint.sources.source import checked_columns
 
 DELIMITERS = (",", ";", "\t", "|")
 _BLOCK = 1 << 20
+# What a packed file raises that is damaged, each at another place.
+_BROKEN = (OSError, EOFError, zlib.error)
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -58,7 +61,7 @@ class CsvSource:
         with self._raw() as file:
             try:
                 head = file.read(4)
-            except (OSError, EOFError) as error:
+            except _BROKEN as error:
                 raise self._diagnosis(error) from None
         for mark, named in _MARKS.items():
             if head.startswith(mark):
@@ -90,7 +93,7 @@ class CsvSource:
                 while header.count('"') % 2 and (more := file.readline()):
                     header += more
                 rest = file.read(1 << 12)
-            except (UnicodeError, gzip.BadGzipFile, EOFError) as error:
+            except (UnicodeError, *_BROKEN) as error:
                 raise self._diagnosis(error) from None
         if not header.strip():
             raise DataError(
@@ -122,7 +125,7 @@ class CsvSource:
                 yield from pyarrow.csv.open_csv(
                     stream, read_options=read, parse_options=parse, convert_options=convert
                 )
-        except (pa.ArrowInvalid, OSError, EOFError, UnicodeError) as error:
+        except (pa.ArrowInvalid, UnicodeError, *_BROKEN) as error:
             raise self._diagnosis(error) from None
 
     def _stream(self) -> pa.NativeFile:
@@ -148,7 +151,7 @@ class CsvSource:
                     line = reader.line_num
         except UnicodeError:
             return self._wrong_encoding()
-        except (OSError, EOFError, csv.Error) as trouble:
+        except (csv.Error, *_BROKEN) as trouble:
             return DataError(f"{self._path}, after line {line}: {trouble}; give a whole CSV file")
         return DataError(f"{self._path}: cannot be read as CSV ({error}); mend the file")
 

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from mezzotint.errors import DataError
 from mezzotint.sources.source import ROWS, checked_columns
 
+_BROKEN = (pa.ArrowException, OSError, UnicodeError)
+
 
 class ParquetSource:
     """Parquet files, streamed: memory does not grow with their length.
@@ -32,8 +34,14 @@ class ParquetSource:
         self.packed: list[str] = []
         for file in self.files:
             with self._open(file) as parquet:
-                schema = parquet.schema_arrow
-            columns = checked_columns(schema.names, str(file))
+                try:
+                    schema = parquet.schema_arrow
+                    names = schema.names
+                except _BROKEN as error:
+                    raise DataError(
+                        f"{file}: its header is damaged ({error}); write the file again"
+                    ) from None
+            columns = checked_columns(names, str(file))
             if self.columns and set(columns) != set(self.columns):
                 odd = sorted(set(columns) ^ set(self.columns))[0]
                 raise DataError(
@@ -47,7 +55,7 @@ class ParquetSource:
         try:
             # Pre-buffering would hold whole row groups; dictionaries keep repeated texts short.
             return pq.ParquetFile(file, pre_buffer=False, read_dictionary=self.packed)
-        except (pa.ArrowInvalid, OSError) as error:
+        except _BROKEN as error:
             raise DataError(
                 f"{file}: cannot be read as Parquet ({error}); give a whole file"
             ) from (None)
@@ -60,7 +68,7 @@ class ParquetSource:
                 try:
                     for batch in parquet.iter_batches(ROWS, columns=chosen, use_threads=False):
                         yield batch.select(chosen)
-                except (pa.ArrowInvalid, OSError) as error:
+                except _BROKEN as error:
                     raise DataError(
                         f"{file}: damaged ({error}); write the file again from its origin"
                     ) from None
