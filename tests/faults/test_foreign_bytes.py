@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes meets damaged ones: refused in words, or accepted; never a crash."""
+"""Every parser of foreign bytes meets damage: refused in words, or accepted; never a crash."""
 
 from __future__ import annotations
 
