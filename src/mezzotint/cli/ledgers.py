@@ -187,7 +187,8 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "epsilon": run.budget.epsilon,
         "delta": run.budget.delta,
         "epsilon_spent": run.epsilon_spent,
-        "rho": rho_of(run.spent),
+        "rho": rho_of(run.spent) if run.charge is None else None,
+        "programme": None if run.charge is None else run.charge.programme.to_json(),
         "delta_spent": delta_of(run.delta_spent),
         "private": run.private,
     }

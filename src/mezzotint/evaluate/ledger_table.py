@@ -13,15 +13,21 @@ from mezzotint.privacy.statement import Statement
 _SYMBOLS = {"sigma": "σ", "epsilon": "ε", "l2_squared": "squared sensitivity"}
 _KINDS = {
     "gaussian": "Gaussian noise",
+    "shared-gaussian": "Gaussian noise in shares",
     "threshold": "Gaussian noise, large counts only",
     "exponential": "noisy choice",
     "randomised-response": "randomised response",
+    "vector": "Gaussian noise on a vector",
+    "training": "noisy training on random samples",
 }
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One release: what, how, with which noise, at which share of the whole cost. Public."""
+    """One release: what, how, with which noise, at which share of the whole cost. Public.
+
+    Rho is 0 for an event of a programme, which is not accounted in zCDP; its share is by Renyi DP.
+    """
 
     seq: int
     about: str
@@ -34,6 +40,8 @@ class LedgerRow:
 def ledger_rows(statement: Statement) -> list[LedgerRow]:
     """Every release, in order."""
     total = sum(release.rho for release in statement.releases) or 1.0
+    programme = statement.programme
+    planned = () if programme is None else programme.shares(statement.delta)
     return [
         LedgerRow(
             seq=release.seq + 1,
@@ -41,7 +49,7 @@ def ledger_rows(statement: Statement) -> list[LedgerRow]:
             how=_KINDS.get(release.kind, release.kind),
             noise=", ".join(_noise(release)),
             rho=release.rho,
-            share=release.rho / total,
+            share=release.rho / total if release.event is None else planned[release.event],
         )
         for release in statement.releases
     ]

@@ -6,9 +6,10 @@ neighbours in units of 10^-12, rounded up. Curves add under composition (Mironov
 is taken.
 
 The orders are fixed for good, because curves are kept in ledgers: alpha - 1 runs geometrically
-from 1/16 to 1024 in steps of an eighth, and is a whole number from 16 on. A Gaussian's and
-randomised response's curves are their exact ones; a subsampled Gaussian's is exact at whole orders
-(dp-accounting), and between them the bound by the convexity of (alpha - 1) D_alpha in alpha.
+from 1/16 to 1024 in steps of an eighth octave, and is a whole number from 16 on. A Gaussian's and
+randomised response's curves are their exact ones, a subsampled Gaussian's comes from dp-accounting.
+Where that fails to converge (some broken orders), the bound by the convexity of
+(alpha - 1) D_alpha in alpha stands between the neighbouring whole orders.
 
 References:
     Mironov. Renyi Differential Privacy. CSF 2017.
@@ -18,8 +19,10 @@ References:
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 
 from mezzotint.privacy.events import Gaussian, PureDP, SubsampledGaussian
@@ -77,20 +80,37 @@ def _response(epsilon: float, order: float) -> float:
 
 
 def _subsampled(event: SubsampledGaussian) -> Curve:
-    from dp_accounting.rdp.rdp_privacy_accountant import RdpAccountant
-
-    whole = sorted({n for a in ORDERS for n in (math.floor(a), math.ceil(a)) if n >= 2})
-    accountant = RdpAccountant(orders=[float(n) for n in whole])
-    accountant.compose(event.rdp())
-    exact = dict(zip(whole, (float(d) for d in accountant.rdp), strict=True))
+    whole = {n for a in ORDERS for n in (math.floor(a), math.ceil(a)) if n >= 2}
+    exact = _divergences(event, sorted({*whole, *map(float, ORDERS)}))
     curve = []
     for order in ORDERS:
         below, above = math.floor(order), math.ceil(order)
         low = (below - 1) * exact.get(below, 0.0)
         high = (above - 1) * exact[above]
         share = float(order - below)
-        curve.append(_up(((1 - share) * low + share * high) / float(order - 1)))
+        between = ((1 - share) * low + share * high) / float(order - 1)
+        curve.append(_up(min(exact[float(order)], between)))
     return tuple(curve)
+
+
+def _divergences(event: SubsampledGaussian, orders: list[float]) -> dict[float, float]:
+    from dp_accounting.rdp.rdp_privacy_accountant import RdpAccountant
+
+    accountant = RdpAccountant(orders=orders)
+    with _quiet():
+        accountant.compose(event.rdp())
+    return dict(zip(orders, (float(d) for d in accountant.rdp), strict=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings about orders that did not converge."""
+    logger = logging.getLogger("absl")
+    disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
 
 
 def _up(value: float) -> int:
