@@ -15,6 +15,7 @@ from mezzotint.privacy.planned import require_planned
 from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.releases import Release, delta_of, epsilon_of, rho_of
 from mezzotint.privacy.run import Run
+from mezzotint.privacy.views import View
 
 FORMAT = 2
 _PACKAGES = ("mezzotint", "numpy", "opendp", "cryptography")
@@ -34,6 +35,8 @@ class Statement:
         head: The ledger's head when the statement was made; `Ledger.verify(head)` checks it.
         versions: The software that drew the noise.
         programme: What was planned, if the run did not spend zCDP as it went.
+        views: The guarantee against each party, if several made the releases together; what is
+            granted (`budget`) is the guarantee against everybody else.
     """
 
     mechanism: str
@@ -45,6 +48,7 @@ class Statement:
     head: str
     versions: Mapping[str, str]
     programme: Programme | None = None
+    views: tuple[View, ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> Statement:
@@ -153,7 +157,11 @@ class Statement:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         # Without a programme nothing is new since format 1.
-        extra = {} if self.programme is None else {"programme": self.programme.to_json()}
+        extra: dict[str, Any] = (
+            {} if self.programme is None else {"programme": self.programme.to_json()}
+        )
+        if self.views:
+            extra["views"] = [view.to_json() for view in self.views]
         return extra | {
             "format": 1 if self.programme is None else FORMAT,
             "private": self.private,
@@ -195,6 +203,7 @@ class Statement:
                 head=str(data["head"]),
                 versions={str(name): str(text) for name, text in data["versions"].items()},
                 programme=_programme(data, unit),
+                views=tuple(View.from_json(row) for row in data.get("views", ())),
             )
             if statement.programme is not None:
                 require_planned(statement.programme, statement.releases)
