@@ -46,6 +46,7 @@ class CsvSource:
         self.files = (path,)
         self.name = name or str(path)
         self.encoding = "utf-8"
+        self.delimiter = delimiter or DELIMITERS[0]
         self.encoding = self._checked_encoding(encoding)
         header, rows = self._header()
         self.delimiter = delimiter or max(DELIMITERS, key=header.count)
@@ -138,7 +139,7 @@ class CsvSource:
         line = 0
         try:
             with self._text() as file:
-                reader = csv.reader(file, delimiter=getattr(self, "delimiter", ","))
+                reader = csv.reader(file, delimiter=self.delimiter)
                 width = 0
                 for row in reader:
                     width = width or len(row)
