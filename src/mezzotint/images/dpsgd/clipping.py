@@ -110,7 +110,7 @@ class Clipper:
             c = self._factors(norms)
             return Clipped(self._totals(measured, c * mean), norms, None)
         sketch = sketch * mean
-        kept = self.feedback.decay * memory
+        kept = self.feedback.decay * memory.to(sketch)
         # |g + e|^2, and never less: g and e may cancel.
         parts = norms.square() + kept.square().sum(1)
         norms = (parts * (1 + _CANCELLATION) + 2 * (sketch * kept).sum(1)).clamp(min=0).sqrt()

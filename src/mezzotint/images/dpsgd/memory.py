@@ -95,8 +95,8 @@ class Sketch:
                 self._bases[name] = None
                 self.sizes[name] = rows * columns
                 continue
-            left = _orthonormal(rows, settings.rank, generator).to(weight.device)
-            right = _orthonormal(columns, settings.rank, generator).to(weight.device)
+            left = _orthonormal(rows, settings.rank, generator).to(weight)
+            right = _orthonormal(columns, settings.rank, generator).to(weight)
             self._bases[name] = left, right
             self.sizes[name] = left.shape[1] * right.shape[1]
 

@@ -80,7 +80,7 @@ def _fastest(factors: Factors) -> str:
 
 
 def _time(factors: Factors, method: str) -> float:
-    c = torch.ones(factors.records, device=factors.x.device)
+    c = factors.x.new_ones(factors.records)
     best = float("inf")
     for _ in range(_REPEATS):
         _wait(factors.x.device)
