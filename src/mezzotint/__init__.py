@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mezzotint.demo import demo_table
     from mezzotint.errors import MezzotintError
+    from mezzotint.images.model_file import load
     from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
     from mezzotint.privacy.ledger import Ledger
     from mezzotint.privacy.statement import Statement
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mezzotint.tables.fitted import FittedTable
     from mezzotint.tables.independent import Independent
     from mezzotint.tables.mezzotint import Mezzotint
-    from mezzotint.tables.model_file import read_model as load
     from mezzotint.tables.mst import MST
 
 _HOMES = {
@@ -43,7 +43,7 @@ _HOMES = {
     "Schema": "schema",
     "Statement": "privacy.statement",
     "demo_table": "demo:demo_table",
-    "load": "tables.model_file:read_model",
+    "load": "images.model_file",
 }
 
 __all__ = [

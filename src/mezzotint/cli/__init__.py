@@ -12,6 +12,7 @@ schemas.py    schema draft, confirm, check       asking.py: confirm on a termina
 fitting.py    plan, fit, sample, synthesize
 reports.py    report
 demo.py       demo
+images.py     images fit, sample, plan           image_evaluation.py: images evaluate
 ledgers.py    ledger show, cap, verify, export, settle, forget
 
 Exit codes: 0 done; 1 failed; 2 the command or its input is to be mended; 130 interrupted.

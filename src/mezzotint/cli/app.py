@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.cli import auditing, demo, fitting, ledgers, reports, schemas, statements
+from mezzotint.cli import (
+    auditing,
+    demo,
+    encrypting,
+    fitting,
+    image_evaluation,
+    images,
+    ledgers,
+    reports,
+    schemas,
+    services,
+    statements,
+    submitting,
+)
 
 _INTERRUPTED = 130
 
@@ -28,6 +41,13 @@ for command in (fitting.plan, fitting.fit, fitting.sample, fitting.synthesize):
     app.command()(command)
 app.command()(reports.report)
 app.command()(demo.demo)
+images.app.command()(image_evaluation.evaluate)
+app.add_typer(images.app, name="images")
+app.add_typer(encrypting.keys, name="keys")
+app.command()(encrypting.encrypt)
+app.command()(submitting.submit)
+app.add_typer(services.provider, name="provider")
+app.add_typer(services.keyholder, name="keyholder")
 app.add_typer(ledgers.app, name="ledger")
 app.command()(auditing.audit)
 app.add_typer(statements.app, name="statement")

@@ -7,9 +7,11 @@ from typing import Any
 
 from mezzotint.errors import MissingExtraError
 
+_EXTRA = ("torch", "safetensors", "PIL")
+
 
 def need(module: str) -> Any:
-    """Import a module of the extra `images`.
+    """Import a module of the extra `images`, or one of ours that needs such a module.
 
     Args:
         module: its dotted name, such as "torch" or "PIL.Image".
@@ -20,8 +22,8 @@ def need(module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != package:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         raise MissingExtraError(
             f"images need {package}, which is not installed: "

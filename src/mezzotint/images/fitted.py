@@ -64,6 +64,16 @@ class FittedImages:
         """False if noise was switched off or fixed for a test: nothing is guaranteed then."""
         return all(statement.private for statement in self.statements)
 
+    def sentence(self) -> str:
+        """The guarantee in plain words."""
+        if self.bought is None or not self.private:
+            return self.privacy.sentence()
+        return (
+            f"{self.privacy.sentence()} About how many images there are was bought before, for "
+            f"epsilon {self.bought.epsilon:g} and delta {self.bought.delta:g}; both together are "
+            f"({self.epsilon:g}, {self.delta:g})-differentially private."
+        )
+
     def sample(
         self,
         n: int | None = None,

@@ -7,13 +7,13 @@ the class that rebuilds it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from mezzotint.errors import ModelFileError
 from mezzotint.images.data import ImageFacts
+from mezzotint.images.extras import need
 
 
 @runtime_checkable
@@ -76,5 +76,5 @@ def restore(
             "Update Mezzotint."
         )
     module, _, name = KINDS[kind].partition(":")
-    home = import_module(f"mezzotint.images.{module}")
+    home = need(f"mezzotint.images.{module}")
     return getattr(home, name).restore(facts, config, arrays)

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mezzotint.images.fitted import FittedImages
 from mezzotint.images.generator import restore
 from mezzotint.privacy.statement import Statement
 from mezzotint.sources.writing import replacing
+
+if TYPE_CHECKING:
+    from mezzotint.tables.fitted import FittedTable
 
 FORMAT = 1
 KIND = "mezzotint image model"
@@ -96,6 +99,24 @@ def read_images_model(path: str | Path) -> FittedImages:
             f"{path}: this is no intact Mezzotint model ({type(error).__name__}: {error}). "
             "Take an intact copy, or fit the model again."
         ) from error
+
+
+def load(path: str | Path) -> FittedTable | FittedImages:
+    """Read a model file of either kind: of a table, or of images.
+
+    Raises:
+        ModelFileError: if it is missing, truncated, damaged, foreign or of a newer format.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            images = json.loads(archive.read("model.json"))["kind"] == KIND
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, zlib.error, RuntimeError):
+        images = False  # whatever it is, the reader for tables says what is wrong with it
+    if images:
+        return read_images_model(path)
+    from mezzotint.tables.model_file import read_model
+
+    return read_model(path)
 
 
 def _members(path: Path) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
