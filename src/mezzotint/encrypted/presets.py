@@ -7,7 +7,7 @@ are -1, 0 or 1, of noise at most 21), not "with high probability".
 
 Marginals are added only, so they are BFV integers modulo 2^28 in the smallest ring there is.
 Records are multiplied, which BFV does 36 times slower than CKKS: they are CKKS integers, and the
-error that CKKS leaves is bounded below a quarter, so rounding recovers the integer. Messages sit
+error that CKKS leaves is bounded below a half, so rounding recovers the integer. Messages sit
 in the coefficients of polynomials, not in slots: a product then sums over rows by itself, and a
 coefficient can be hidden by a one-time pad modulo q.
 """
@@ -26,10 +26,13 @@ LARGEST_NOISE_COEFFICIENT = 21
 MOST_SUMMANDS = 256
 """Ciphertexts of cells that may be added up: holders, noise, re-randomisation."""
 
+SCORE_SUMMANDS = 16
+"""Ciphertexts that may be added to a score: noise, re-randomisation."""
+
 FLOOD = 0.125
 """The largest value, in rows, of the noise that drowns CKKS errors before a decryption."""
 
-LARGEST_MARGIN = 0.25
+LARGEST_MARGIN = 0.375
 """A preset serves only where the distance to the nearest integer is provably at most this."""
 
 
@@ -61,10 +64,19 @@ class Preset:
 
     @property
     def largest(self) -> int:
-        """The largest absolute value of a cell that decodes: half of the modulus, less one."""
+        """The largest absolute value of a cell that decodes: half of the modulus, less two."""
+        return 2 ** (self.ring_bits - 1) - 2
+
+    @property
+    def ring_bits(self) -> int:
+        """Cells are integers modulo 2^ring_bits: sums beyond half of it wrap around.
+
+        In CKKS that is the first prime over the scale, off by less than 2^-20 for each wrap:
+        primes are that near to powers of two.
+        """
         if self.scheme == "bfv":
-            return 2 ** (self.plain_bits - 1) - 1
-        return 2 ** (self.prime_bits[0] - 1 - self.cell_bits) - 2
+            return self.plain_bits
+        return self.prime_bits[0] - self.cell_bits
 
     @property
     def cell_scale(self) -> float:
@@ -98,10 +110,13 @@ class Preset:
     def fresh_error(self) -> int:
         """The largest coefficient of the noise of a fresh encryption under the public key.
 
-        |e u + e0 + e1 s| <= 21 (2 N + 1), and at most N more for rounding when the library
-        switches down to the wanted modulus.
+        |e u + e0 + e1 s| <= 21 (2 N + 1). In CKKS the library encrypts one prime higher and
+        divides by it: less than 2 of that is left, and (N + 1) / 2 for rounding. Encryption under
+        the secret key has 21 and is covered.
         """
-        return LARGEST_NOISE_COEFFICIENT * (2 * self.degree + 1) + self.degree + 1
+        if self.scheme == "bfv":
+            return LARGEST_NOISE_COEFFICIENT * (2 * self.degree + 1)
+        return (self.degree + 1) // 2 + 3
 
     @property
     def switching_error(self) -> int:
@@ -119,6 +134,7 @@ PRESETS = {
     for preset in (
         Preset("bfv-2048-v1", "bfv", 2048, (54,), plain_bits=28),
         Preset("ckks-8192-v1", "ckks", 8192, (60, 60, 60), cell_bits=39),
+        Preset("ckks-8192-scores-v1", "ckks", 8192, (60, 60, 60), cell_bits=23),
     )
 }
 """All presets by name."""
@@ -216,6 +232,42 @@ def fit_records(
     return Fit(chosen, chosen.largest, error, error + FLOOD)
 
 
+def fit_scores(*, rows: int, noise: int, weight: int, blocks: int, holders: int = 1) -> Fit:
+    """The preset for squared distances of encrypted counts from public whole numbers.
+
+    With y = counts - estimate, sum |y| <= 2 rows, so the product of y with its mirror image has
+    an error of at most 2 rows (2 |e| + |key switching|), and a value of at most (2 rows)^2.
+
+    Args:
+        rows: the public bound on rows of all holders together, and on an estimate's sum.
+        noise: a bound on the absolute noise in a score.
+        weight: the largest weight that multiplies a distance.
+        blocks: the most ciphertexts that one marginal takes.
+        holders: whose counts are added up.
+
+    Raises:
+        ParameterError: Nothing fits; the message says what to lower.
+    """
+    chosen = PRESETS["ckks-8192-scores-v1"]
+    _check_counts(rows=rows, noise=noise, weight=weight, blocks=blocks, holders=holders)
+    _check_largest(chosen, weight * (2 * rows) ** 2, noise)
+    scale = chosen.record_scale(1)
+    fresh = holders * chosen.fresh_error + 1
+    mirrored = fresh + 2 * chosen.switching_error
+    error = 2 * rows * (fresh + mirrored) / scale
+    error += blocks * chosen.degree * fresh * mirrored / scale**2
+    error += (chosen.degree + 1 + chosen.switching_error) / chosen.cell_scale
+    error *= weight
+    error += SCORE_SUMMANDS * chosen.fresh_error / chosen.cell_scale
+    if error + FLOOD > LARGEST_MARGIN:
+        raise ParameterError(
+            f"squared-l2 scores of {rows} rows with weight {weight}: they would carry an error of "
+            f"up to {error:.3f}, and exact rounding needs at most {LARGEST_MARGIN - FLOOD}. Lower "
+            "the public maximum of rows or the weights, or select by noisy marginals."
+        )
+    return Fit(chosen, chosen.largest, error, error + FLOOD)
+
+
 def _check_counts(**numbers: int) -> None:
     for name, number in numbers.items():
         least = 0 if name == "noise" else 1
@@ -231,7 +283,7 @@ def _check_counts(**numbers: int) -> None:
 def _check_largest(chosen: Preset, rows: int, noise: int) -> None:
     if rows + noise > chosen.largest:
         raise ParameterError(
-            f"cells of up to {rows} rows and {noise} of noise: {chosen.id} holds integers up to "
+            f"values of up to {rows} and {noise} of noise: {chosen.id} holds integers up to "
             f"{chosen.largest}, and a larger one would wrap around unseen. Lower the public "
             "maximum of rows, raise epsilon, or use the marginals layout."
         )

@@ -301,7 +301,7 @@ def reverse_bits(numbers: np.ndarray, size: int) -> np.ndarray:
 
 
 def cheapest(layout: RecordsLayout, upload_bytes: int) -> tuple[int, int]:
-    """The packing with the least work within a limit on uploads, or else with the least bytes."""
+    """The packing with the least work within a limit on uploads, else with the least bytes."""
     options = []
     most = layout.preset.degree // 16
     for p in (2**i for i in range(most.bit_length())):
@@ -310,5 +310,6 @@ def cheapest(layout: RecordsLayout, upload_bytes: int) -> tuple[int, int]:
                 layout.domain, rows=layout.rows, shares=layout.shares, packing=(p, q)
             )
             size = trial.cost.uploads * layout.preset.record_bytes
-            options.append((max(size, upload_bytes), trial.cost.seconds, (p, q)))
+            seconds = trial.cost.seconds + trial.cost.upload_seconds
+            options.append((max(size, upload_bytes), seconds, (p, q)))
     return min(options)[2]

@@ -165,27 +165,36 @@ class Scheme:
     def add_plain(self, ciphertext: Ciphertext, values: np.ndarray) -> Ciphertext:
         """A ciphertext of cells plus public integers, int64[<= width]."""
         total = self._seal.Ciphertext()
-        self.evaluator.add_plain(ciphertext, self.plain_cells(values), total)
+        first, *rest = self.plain_cells(values)
+        self.evaluator.add_plain(ciphertext, first, total)
+        for plain in rest:
+            self.evaluator.add_plain_inplace(total, plain)
         return total
 
-    def plain_cells(self, values: np.ndarray) -> Any:
-        """Integers as a plaintext of cells.
+    def plain_cells(self, values: np.ndarray) -> list[Any]:
+        """Integers as plaintexts of cells that add up to them.
+
+        One is enough, but for CKKS integers of more than a quarter of the modulus: the encoder
+        wants room for a sign and a bit.
 
         Args:
             values: int64[<= width]; missing ones are 0.
 
         Raises:
-            ParameterError: Too many, not integers, or too large to decode.
+            ParameterError: Too many, not integers, or larger than half of the modulus.
         """
-        values = _integers(values, self.preset.width)
-        if values.size and int(np.abs(values).max()) > self.preset.largest:
+        values, half = _integers(values, self.preset.width), 2 ** (self.preset.ring_bits - 1)
+        largest = int(np.abs(values).max(initial=0))
+        if largest > half:
             raise ParameterError(
-                f"cells of up to {int(np.abs(values).max())}: {self.preset.id} holds integers up "
-                f"to {self.preset.largest}. Lower the public maximum of rows or the noise."
+                f"cells of up to {largest}: {self.preset.id} holds integers up to {half}. Lower "
+                "the public maximum of rows or the noise."
             )
         if self.preset.scheme == "bfv":
-            return self._plain_integers(values % 2**self.preset.plain_bits)
-        return self.plain(values.astype(np.float64), self.preset.cell_scale, self.cells_level)
+            return [self._plain_integers(values % (2 * half))]
+        parts = [values] if largest < half // 2 else [values // 2, values - values // 2]
+        scale = self.preset.cell_scale
+        return [self.plain(part.astype(np.float64), scale, self.cells_level) for part in parts]
 
     def plain(self, coefficients: np.ndarray, scale: float, level: Any) -> Any:
         """CKKS: a polynomial with these float64[<= width] coefficients, times a scale."""
@@ -265,8 +274,13 @@ class Public:
 
     def encrypt(self, values: np.ndarray) -> bytes:
         """One ciphertext of cells, int64[<= width], as bytes."""
+        return saved(self._encrypted(values))
+
+    def encrypt_residues(self, values: np.ndarray) -> bytes:
+        """BFV: one ciphertext of residues of the plaintext modulus, int64[<= width], any sign."""
+        plain = self.scheme._plain_integers(values % 2**self.preset.plain_bits)
         ciphertext = seal().Ciphertext()
-        self.encryptor.encrypt(self.scheme.plain_cells(values), ciphertext)
+        self.encryptor.encrypt(plain, ciphertext)
         return saved(ciphertext)
 
     def encrypt_cells(self, values: np.ndarray) -> list[bytes]:
@@ -297,13 +311,20 @@ class Public:
         wanted = np.asarray(wanted, dtype=np.int64)
         if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.preset.width:
             raise ParameterError(f"coefficients run from 0 to {self.preset.width - 1}.")
-        zero = seal().Ciphertext()
-        self.encryptor.encrypt(self.scheme.plain_cells(np.zeros(0, dtype=np.int64)), zero)
+        zero = self._encrypted(np.zeros(0, dtype=np.int64))
         released = self.scheme.add([ciphertext, zero])
         for plain, times in self.scheme.padding(wanted):
             for _ in range(times):
                 self.scheme.evaluator.add_plain_inplace(released, plain)
         return released
+
+    def _encrypted(self, values: np.ndarray) -> Ciphertext:
+        ciphertext = seal().Ciphertext()
+        first, *rest = self.scheme.plain_cells(values)
+        self.encryptor.encrypt(first, ciphertext)
+        for plain in rest:
+            self.scheme.evaluator.add_plain_inplace(ciphertext, plain)
+        return ciphertext
 
 
 def galois_elements(chosen: Preset) -> list[int]:

@@ -78,7 +78,14 @@ class SecretKeys:
 
     def encrypt(self, values: np.ndarray) -> bytes:
         """One ciphertext of cells, int64[<= width]: half as many bytes as under the public key."""
-        return saved(self._encryptor.encrypt_symmetric(self.scheme.plain_cells(values)))
+        first, *rest = self.scheme.plain_cells(values)
+        if not rest:
+            return saved(self._encryptor.encrypt_symmetric(first))
+        ciphertext = seal().Ciphertext()
+        self._encryptor.encrypt_symmetric(first, ciphertext)
+        for plain in rest:
+            self.scheme.evaluator.add_plain_inplace(ciphertext, plain)
+        return saved(ciphertext)
 
     def encrypt_cells(self, values: np.ndarray) -> list[bytes]:
         """A vector of cells, int64[any length], as the bytes of as many ciphertexts as it takes."""
@@ -93,7 +100,7 @@ class SecretKeys:
     def decode(
         self, ciphertext: Ciphertext, wanted: np.ndarray, *, margin: float = LARGEST_MARGIN
     ) -> np.ndarray:
-        """The exact integers at the wanted coefficients of a ciphertext of cells, int64[k].
+        """The exact integers at the wanted coefficients of a ciphertext, int64[k], centred.
 
         Args:
             ciphertext: of cells; loaded with `Scheme.load`, so its kind has been checked.
@@ -117,15 +124,17 @@ class SecretKeys:
             return self._residues(ciphertext, plain)[wanted]
         values = to_coefficients(self._encoder.decode_complex(plain))[wanted]
         whole = np.rint(values)
-        if values.size and (
-            float(np.abs(values - whole).max()) > margin
-            or float(np.abs(whole).max()) > self.preset.largest
-        ):
+        if float(np.abs(values - whole).max(initial=0.0)) > margin:
             raise DataError(
                 "ciphertext: what was decrypted is not an integer within the proven margin. It "
                 "was made with another key, belongs to another step, or was tampered with."
             )
-        return whole.astype(np.int64)
+        return self._centred(whole.astype(np.int64))
+
+    def _centred(self, values: np.ndarray) -> np.ndarray:
+        """Residues modulo 2^ring_bits as signed integers."""
+        half = 2 ** (self.preset.ring_bits - 1)
+        return (values + half) % (2 * half) - half
 
     @cached_property
     def _encoder(self) -> Any:
@@ -141,5 +150,4 @@ class SecretKeys:
         values = np.zeros(self.preset.width, dtype=np.int64)
         count = plain.coeff_count()
         values[:count] = [plain.data(i) for i in range(count)]
-        half = 2 ** (self.preset.plain_bits - 1)
-        return (values + half) % (2 * half) - half
+        return self._centred(values)
