@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,6 +14,7 @@ from mezzotint.evaluate import build
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
 from mezzotint.privacy.statement import Statement
+from mezzotint.privacy.views import View
 from mezzotint.schema import Categorical, Integer, Schema
 from tests.evaluate.tables import MIXED, mixed
 
@@ -132,6 +134,25 @@ def test_the_guarantee_stands_on_the_page(full, statement):
     text = " ".join(check(full.html()).text)
     assert statement.sentence() in text
     assert "with and without one person (1 row)" in text
+
+
+def test_the_page_says_what_each_party_learns(statement):
+    """Where several parties made the releases, there is one guarantee for each of them."""
+    views = (
+        View("public", "", ("the model",), 0.01, 1.0, 1e-9),
+        View("key holder", "", ("counts with half of the noise",), 0.02, 1.43, 1e-9),
+        View("provider", "leaves the holders' noise out", ("answers",), 0.02, 1.43, 1e-9),
+        View("data holder", "", ("its own rows",), None, None, 1e-9),
+    )
+    plain = " ".join(check(build(None, mixed(50, 2), MIXED, statement=statement).html()).text)
+    assert "Who learns what" not in plain
+    shared = build(None, mixed(50, 2), MIXED, statement=replace(statement, views=views))
+    text = " ".join(check(shared.html()).text)
+    assert "Who learns what" in text
+    for view in views:
+        assert all(words in text for words in (view.role, view.corrupted, *view.sees))
+    assert "1.43" in text
+    assert "its own data" in text
 
 
 def test_every_private_figure_wears_a_mark(full):
