@@ -1,0 +1,246 @@
+"""Checkpoints: kill -9 costs nothing, and what does not belong together is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from mezzotint.errors import ModelFileError, ParameterError
+from mezzotint.images.dpsgd import Checkpoints, PrivateTraining, train
+from mezzotint.images.dpsgd.saving import Saved
+from mezzotint.privacy.ledger import Ledger
+from tests.images.dpsgd.cases import source_of
+from tests.images.dpsgd.resumable import EVENT, block_of, net_and_records
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(ledger: Path, folder: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.images.dpsgd.resumable", ledger, folder, out]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment)
+
+
+def step_of(folder: Path) -> int:
+    index = folder / "checkpoint.json"
+    return json.loads(index.read_text())["step"] if index.exists() else -1
+
+
+def killed_until_done(tmp_path: Path, kills: int, wait) -> Path:
+    ledger, folder, out = tmp_path / "l.db", tmp_path / "checkpoint", tmp_path / "killed"
+    for attempt in range(kills):
+        process = start(ledger, folder, out)
+        wait(process, folder, attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not out.exists() or process.returncode == 0
+    assert start(ledger, folder, out).wait() == 0
+    return out
+
+
+def same_as_never_killed(tmp_path: Path, out: Path) -> None:
+    """The same request from the beginning, at no cost, gives the same bytes."""
+    whole = tmp_path / "whole"
+    assert start(tmp_path / "l.db", Path("-"), whole).wait() == 0
+    killed, never = load_file(out), load_file(whole)
+    assert killed.keys() == never.keys()
+    for name, value in never.items():
+        assert torch.equal(killed[name], value), name
+    with Ledger.open(tmp_path / "l.db") as book:
+        assert len(book.releases(1)) == 1
+
+
+def test_kill_9_resumes_bit_identically_and_spends_once(tmp_path):
+    def wait(process: subprocess.Popen[bytes], folder: Path, attempt: int) -> None:
+        """Until it has gone further than the attempt before."""
+        while step_of(folder) < 5 + 25 * attempt and process.poll() is None:
+            time.sleep(0.002)
+
+    same_as_never_killed(tmp_path, killed_until_done(tmp_path, 2, wait))
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(tmp_path):
+    dice = random.Random(1)
+
+    def wait(process: subprocess.Popen[bytes], folder: Path, attempt: int) -> None:
+        """Some time after the first checkpoint stands, wherever that is."""
+        before = step_of(folder)
+        while attempt == 0 and step_of(folder) == before and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(dice.uniform(0, 5))
+
+    same_as_never_killed(tmp_path, killed_until_done(tmp_path, 100, wait))
+
+
+def training_and_checkpoints(folder: Path, identity: dict[str, object], every: int = 5):
+    net, records = net_and_records()
+    training = PrivateTraining(
+        (block_of(net),), records, source_of(EVENT), EVENT, batch=20.0, methods={"net": {}}
+    )
+    return net, training, Checkpoints(folder, identity, every)
+
+
+def stopped(folder: Path, identity: dict[str, object], steps: int = 12) -> None:
+    """A training that an error ended after some steps."""
+
+    def stop(step: int) -> None:
+        if step == steps:
+            raise KeyboardInterrupt
+
+    net, training, checkpoints = training_and_checkpoints(folder, identity)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            training,
+            {"net": torch.optim.Adam(net.parameters(), 1e-2)},
+            after=stop,
+            checkpoints=checkpoints,
+        )
+
+
+IDENTITY = {"settings": "abc", "data": "123"}
+
+
+def with_another_net(folder: Path, every: int, stop: int | None) -> list[torch.Tensor] | None:
+    """Trains two nets, one of them between the steps; None where an error stopped it."""
+    net, training, checkpoints = training_and_checkpoints(folder, IDENTITY, every)
+    torch.manual_seed(3)
+    other = nn.Linear(4, 2)
+    optimiser = torch.optim.Adam(other.parameters(), 1e-2)
+
+    def after(step: int) -> None:
+        if step == stop:
+            raise KeyboardInterrupt
+        noise = torch.randn(5, 4, generator=training.generator(step, "after"))
+        optimiser.zero_grad()
+        other(noise).square().sum().backward()
+        optimiser.step()
+
+    try:
+        train(
+            training,
+            {"net": torch.optim.Adam(net.parameters(), 1e-2)},
+            after=after,
+            parts={"other": other, "optimiser": optimiser},
+            checkpoints=checkpoints,
+        )
+    except KeyboardInterrupt:
+        return None
+    return [p.detach() for p in (*net.parameters(), *other.parameters())]
+
+
+def test_parts_beside_the_blocks_resume_too(tmp_path):
+    """A generator that is trained between the steps, with randomness of its own."""
+    whole = with_another_net(tmp_path / "whole", 1000, None)
+    assert with_another_net(tmp_path / "stopped", 7, 33) is None
+    resumed = with_another_net(tmp_path / "stopped", 7, None)
+    assert whole is not None
+    assert resumed is not None
+    for first, second in zip(whole, resumed, strict=True):
+        assert torch.equal(first, second)
+
+
+def test_one_checkpoint_stands_and_its_private_half_is_the_owners(tmp_path):
+    stopped(tmp_path, IDENTITY)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        "checkpoint.json",
+        "step-00000010.private.safetensors",
+        "step-00000010.safetensors",
+    ]
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+    public = load_file(tmp_path / names[2])
+    memory = load_file(tmp_path / names[1])["net"]
+    assert memory.any()
+    assert all(value.shape != memory.shape for value in public.values())
+    Checkpoints(tmp_path, IDENTITY).clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        ({"settings": "abd", "data": "123"}, "settings"),
+        ({"settings": "abc", "data": "124"}, "data"),
+        ({"settings": "abc", "data": "123", "more": 1}, "more"),
+        ({"settings": "abc"}, "data"),
+    ],
+)
+def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path, identity, words):
+    stopped(tmp_path, IDENTITY)
+    with pytest.raises(ParameterError, match=rf"{words} = .*nothing was spent"):
+        Checkpoints(tmp_path, identity).load()
+
+
+def test_memories_of_other_blocks_are_refused():
+    _, training, _ = training_and_checkpoints(Path("unused"), IDENTITY)
+    with pytest.raises(ParameterError, match="memories of"):
+        training.resume(3, {"other": np.zeros((1, 1), np.float32)})
+
+
+def test_damage_is_told(tmp_path):
+    stopped(tmp_path, IDENTITY)
+    index = tmp_path / "checkpoint.json"
+    whole = index.read_bytes()
+    states = next(tmp_path.glob("step-*10.safetensors"))
+    content = states.read_bytes()
+    states.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelFileError, match="SHA-256"):
+        Checkpoints(tmp_path, IDENTITY).load()
+    states.unlink()
+    with pytest.raises(ModelFileError, match="missing"):
+        Checkpoints(tmp_path, IDENTITY).load()
+    for cut in (0, 1, len(whole) // 2, len(whole) - 1):
+        index.write_bytes(whole[:cut])
+        with pytest.raises(ModelFileError, match="damaged"):
+            Checkpoints(tmp_path, IDENTITY).load()
+    index.write_bytes(whole.replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(ModelFileError, match="format 2"):
+        Checkpoints(tmp_path, IDENTITY).load()
+
+
+def test_states_come_back_as_they_were(tmp_path):
+    """Nested dicts with keys that are no text, lists, numbers, tensors of any type."""
+    net, _ = net_and_records()
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    net(torch.ones(1, 1, 8, 8)).sum().backward()
+    optimiser.step()
+    states = {
+        "optimiser": optimiser.state_dict(),
+        "odd": {"a": [1, 2.5, None, True, "x", {"b": torch.tensor([1, 2])}], "empty": {}},
+    }
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    memories = {"net": np.ones((2, 3), np.float32)}
+    checkpoints.save(Saved(4, states, memories, {"net": {"0": "ghost"}}))
+    saved = checkpoints.load()
+    assert saved is not None
+    assert saved.step == 4
+    assert saved.methods == {"net": {"0": "ghost"}}
+    np.testing.assert_array_equal(saved.memories["net"], memories["net"])
+    assert saved.states["odd"]["a"][:5] == [1, 2.5, None, True, "x"]
+    assert torch.equal(saved.states["odd"]["a"][5]["b"], torch.tensor([1, 2]))
+    again = torch.optim.Adam(net.parameters(), 1e-2)
+    again.load_state_dict(saved.states["optimiser"])
+    first, second = optimiser.state_dict()["state"], again.state_dict()["state"]
+    assert first.keys() == second.keys()
+    for key, state in first.items():
+        for name, value in state.items():
+            assert torch.equal(value, second[key][name])
+    assert Checkpoints(tmp_path / "none", IDENTITY).load() is None
+    with pytest.raises(ParameterError, match="every = 0"):
+        Checkpoints(tmp_path, IDENTITY, every=0)
+    with pytest.raises(ParameterError, match="not set"):
+        checkpoints.save(Saved(4, {"odd": {1, 2}}, {}, {}))
