@@ -185,9 +185,13 @@ def fit_marginals(*, rows: int, noise: int, holders: int = 1) -> Fit:
     chosen = PRESETS["bfv-2048-v1"]
     _check_counts(rows=rows, noise=noise, holders=holders)
     _check_largest(chosen, rows, noise)
-    room = 2 ** (chosen.prime_bits[0] - 1 - chosen.plain_bits - 1)
-    if MOST_SUMMANDS * (chosen.fresh_error + 1) >= room:  # pragma: no cover - fixed numbers
-        raise ParameterError(f"{chosen.id}: {MOST_SUMMANDS} summands do not fit.")
+    # Noise must stay below q / (2 t); primes lie within 0.1 % of their power of two.
+    room = 0.999 * 2.0 ** (chosen.prime_bits[0] - 1 - chosen.plain_bits)
+    if MOST_SUMMANDS * (chosen.fresh_error + 1) >= room:
+        raise ParameterError(
+            f"{chosen.id}: its noise leaves no room for {MOST_SUMMANDS} summands. Use a preset of "
+            "this version."
+        )
     return Fit(chosen, chosen.largest, 0.0, 0.0)
 
 

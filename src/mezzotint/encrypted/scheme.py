@@ -277,11 +277,8 @@ class Public:
         return saved(self._encrypted(values))
 
     def encrypt_residues(self, values: np.ndarray) -> bytes:
-        """BFV: one ciphertext of residues of the plaintext modulus, int64[<= width], any sign."""
-        plain = self.scheme._plain_integers(values % 2**self.preset.plain_bits)
-        ciphertext = seal().Ciphertext()
-        self.encryptor.encrypt(plain, ciphertext)
-        return saved(ciphertext)
+        """One ciphertext of integers modulo 2^ring_bits, int64[<= width], of any size and sign."""
+        return self.encrypt(centred(values, self.preset))
 
     def encrypt_cells(self, values: np.ndarray) -> list[bytes]:
         """A vector of cells, int64[any length], as the bytes of as many ciphertexts as it takes."""
@@ -335,6 +332,12 @@ def galois_elements(chosen: Preset) -> list[int]:
     """
     n = chosen.degree
     return [2 * n - 1, *(n // 2**level + 1 for level in range(n.bit_length() - 1))]
+
+
+def centred(values: np.ndarray, chosen: Preset) -> np.ndarray:
+    """Integers modulo 2^ring_bits, int64, from minus half of that to just below half."""
+    half = 2 ** (chosen.ring_bits - 1)
+    return (values + half) % (2 * half) - half
 
 
 def _integers(values: np.ndarray, width: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from mezzotint.encrypted.scheme import (
     Ciphertext,
     PublicKeys,
     Scheme,
+    centred,
     galois_elements,
     loaded,
     saved,
@@ -87,6 +88,10 @@ class SecretKeys:
             self.scheme.evaluator.add_plain_inplace(ciphertext, plain)
         return saved(ciphertext)
 
+    def encrypt_residues(self, values: np.ndarray) -> bytes:
+        """One ciphertext of integers modulo 2^ring_bits, int64[<= width], of any size and sign."""
+        return self.encrypt(centred(values, self.preset))
+
     def encrypt_cells(self, values: np.ndarray) -> list[bytes]:
         """A vector of cells, int64[any length], as the bytes of as many ciphertexts as it takes."""
         width = self.preset.width
@@ -129,12 +134,7 @@ class SecretKeys:
                 "ciphertext: what was decrypted is not an integer within the proven margin. It "
                 "was made with another key, belongs to another step, or was tampered with."
             )
-        return self._centred(whole.astype(np.int64))
-
-    def _centred(self, values: np.ndarray) -> np.ndarray:
-        """Residues modulo 2^ring_bits as signed integers."""
-        half = 2 ** (self.preset.ring_bits - 1)
-        return (values + half) % (2 * half) - half
+        return centred(whole.astype(np.int64), self.preset)
 
     @cached_property
     def _encoder(self) -> Any:
@@ -150,4 +150,4 @@ class SecretKeys:
         values = np.zeros(self.preset.width, dtype=np.int64)
         count = plain.coeff_count()
         values[:count] = [plain.data(i) for i in range(count)]
-        return self._centred(values)
+        return centred(values, self.preset)
