@@ -19,6 +19,7 @@ _KINDS = {
     "randomised-response": "randomised response",
     "vector": "Gaussian noise on a vector",
     "training": "noisy training on random samples",
+    "shuffled": "noisy answers, shuffled",
 }
 
 

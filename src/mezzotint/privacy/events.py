@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mezzotint.errors import ParameterError
-from mezzotint.privacy.checks import check_count, check_epsilon, check_positive, check_rho
+from mezzotint.privacy.checks import (
+    check_count,
+    check_delta,
+    check_epsilon,
+    check_positive,
+    check_rho,
+)
 
 if TYPE_CHECKING:
     from dp_accounting.dp_event import DpEvent
@@ -145,6 +151,55 @@ class PureDP:
 
 
 @dataclass(frozen=True)
+class Shuffled:
+    """A noisy vector and a noisy label of every row, seen in random order: see `shuffling`.
+
+    Neighbours differ in the content of one row; the number of rows is public.
+
+    Attributes:
+        noise_multiplier: Of the Gaussian on each row's vector.
+        epsilon: Of the randomised response on each row's label.
+        rows: How many rows are shuffled.
+        delta: Where the shuffled answers' own epsilon is stated; to be less than a budget's delta.
+    """
+
+    noise_multiplier: float
+    epsilon: float
+    rows: int
+    delta: float
+
+    def __post_init__(self) -> None:
+        _check_multiplier(self.noise_multiplier)
+        check_epsilon(self.epsilon)
+        _check_count(self.rows, "rows")
+        check_delta(self.delta)
+
+    @property
+    def local(self) -> tuple[Gaussian, PureDP]:
+        """What one row's answer is without the shuffling, which it may be seen as as well."""
+        return Gaussian(self.noise_multiplier), PureDP(self.epsilon)
+
+    def rdp(self) -> DpEvent:
+        """As the answer without the shuffling."""
+        from dp_accounting.dp_event import ComposedDpEvent
+
+        return ComposedDpEvent([part.rdp() for part in self.local])
+
+    def pld(self, interval: float = INTERVAL) -> PrivacyLossDistribution:
+        """As whatever is (epsilon, delta)-DP with the theorem's epsilon at `delta`."""
+        from dp_accounting.pld.common import DifferentialPrivacyParameters
+        from dp_accounting.pld.privacy_loss_distribution import from_privacy_parameters
+
+        from mezzotint.privacy.shuffling import shuffled_epsilon
+
+        epsilon = shuffled_epsilon(self.delta, self.noise_multiplier, self.epsilon, self.rows)
+        return from_privacy_parameters(
+            DifferentialPrivacyParameters(epsilon, self.delta),
+            value_discretization_interval=interval,
+        )
+
+
+@dataclass(frozen=True)
 class BoundedRange:
     """The exponential mechanism of parameter epsilon, `count` times."""
 
@@ -187,7 +242,7 @@ class ZCDP:
         )
 
 
-Event = Gaussian | DiscreteGaussian | SubsampledGaussian | PureDP | BoundedRange | ZCDP
+Event = Gaussian | DiscreteGaussian | SubsampledGaussian | PureDP | Shuffled | BoundedRange | ZCDP
 
 
 def _check_multiplier(value: float) -> None:

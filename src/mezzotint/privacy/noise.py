@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ParameterError
 from mezzotint.privacy.fine_gaussian import fine_gaussian
 from mezzotint.privacy.gaussian_table import keyed_discrete_gaussian
-from mezzotint.privacy.keyed_bits import KEY_BYTES
+from mezzotint.privacy.keyed_bits import KEY_BYTES, KeyedBits, derive_key
 from mezzotint.privacy.programme import MOST_VALUES
 from mezzotint.privacy.selection import keyed_exponential, keyed_randomised_response
 from mezzotint.privacy.spend import Backend, NoiseSource, Spend
@@ -87,6 +87,49 @@ def integer_gaussian(spend: Spend, size: int) -> NDArray[np.int64]:
     if _by_opendp(source, size):
         return _opendp_gaussian(sigma, size)
     return fine_gaussian(_key(source), sigma, size)
+
+
+def shuffled(
+    spend: Spend, vectors: NDArray[np.integer], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every row's vector and label with noise, in a secret random order.
+
+    The order is that of 256 random bits a row; two rows share them with probability below
+    n^2 2^-257 <= 2^-209, which the tails that delta pays for (`programme`) cover.
+
+    Guarantee: what the programme says of `Shuffled` (see `shuffling`).
+    Sensitivity: the recorded `l2` bounds the distance of any two rows' vectors, in grid steps; the
+        caller answers for it.
+    Private and public: vectors and labels are private; how many there are, and the result, public.
+    Units: grid steps. Source: see `shuffling`.
+
+    Args:
+        spend: A row recorded by `Run.shuffled`, not drawn yet.
+        vectors: Integers of shape (n, d), at most 2^24 of them.
+        labels: Integers of shape (n,), each in [0, categories).
+    """
+    labels = _int64(labels, "labels")
+    vectors = np.asarray(vectors)
+    flat = _int64(vectors.reshape(-1), "vectors")
+    parameters = spend.release.parameters
+    rows, categories = parameters.get("rows"), int(parameters.get("categories", 0))
+    if vectors.ndim != 2 or not len(vectors) == len(labels) == rows or flat.size > MOST_VALUES:
+        raise ParameterError(
+            f"vectors of shape {vectors.shape} and {len(labels)} labels were given, and the "
+            f"recorded number of rows is {rows}: give a vector and a label for each, and at most "
+            "2^24 numbers in all"
+        )
+    _require_categories(labels, categories)
+    source = spend.open("shuffled")
+    if source.silent:
+        return flat.reshape(vectors.shape), labels.copy()
+    key = _key(source)
+    sigma, epsilon = float(parameters["sigma"]), Fraction(float(parameters["epsilon"]))
+    noisy = flat + fine_gaussian(derive_key(key, "vectors"), sigma, flat.size)
+    told = keyed_randomised_response(derive_key(key, "labels"), epsilon, categories, labels)
+    bits = KeyedBits(key, "order").words(4 * len(labels)).reshape(4, -1)
+    order = np.lexsort(tuple(bits))
+    return noisy.reshape(vectors.shape)[order], told[order]
 
 
 def training(spend: Spend) -> TrainingNoise:
@@ -164,16 +207,20 @@ def randomised_response(spend: Spend, values: NDArray[np.integer]) -> NDArray[np
     """
     values = _int64(values, "values")
     categories = int(spend.release.parameters["categories"])
-    if len(values) and not (values.min() >= 0 and values.max() < categories):
-        raise ParameterError(
-            f"values must lie in [0, {categories}), the recorded number of categories: "
-            "encode them by the schema first"
-        )
+    _require_categories(values, categories)
     source = spend.open("randomised-response")
     if source.silent:
         return values.copy()
     epsilon = Fraction(float(spend.release.parameters["epsilon"]))
     return keyed_randomised_response(_key(source), epsilon, categories, values)
+
+
+def _require_categories(values: NDArray[np.int64], categories: int) -> None:
+    if len(values) and not (values.min() >= 0 and values.max() < categories):
+        raise ParameterError(
+            f"values must lie in [0, {categories}), the recorded number of categories: "
+            "encode them by the schema first"
+        )
 
 
 def _gaussian(source: NoiseSource, sigma: float, size: int) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """What the ledger records when an event of a programme is released, and whether a record fits.
 
 Every event becomes at most one row: a Gaussian a "vector" of integers, a subsampled Gaussian a
-"training", an epsilon-DP event a "randomised-response". The row's parameters follow from the event
-and, for a vector, from the L2 sensitivity in grid steps that the caller states.
+"training", an epsilon-DP event a "randomised-response", shuffled answers are "shuffled". The row's
+parameters follow from the event and, for vectors, from the L2 sensitivity in grid steps that the
+caller states.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from math import inf, nextafter
 
 from mezzotint.errors import LedgerError, ParameterError
 from mezzotint.privacy.checks import check_count
-from mezzotint.privacy.events import Gaussian, PureDP, SubsampledGaussian
+from mezzotint.privacy.events import Gaussian, PureDP, Shuffled, SubsampledGaussian
 from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
 from mezzotint.privacy.programme import LEAST_SIGMA, Event, Programme
 from mezzotint.privacy.releases import Release
@@ -23,6 +24,7 @@ _KINDS: Mapping[type, str] = {
     Gaussian: "vector",
     SubsampledGaussian: "training",
     PureDP: "randomised-response",
+    Shuffled: "shuffled",
 }
 
 
@@ -50,7 +52,7 @@ def require_event(programme: Programme, place: int, kind: str, about: str) -> Ev
     return event
 
 
-def vector(event: Gaussian, about: str, l2: int) -> Parameters:
+def vector(event: Gaussian | Shuffled, about: str, l2: int) -> Parameters:
     """The row of a vector of integers whose L2 sensitivity is at most `l2`."""
     l2 = check_count(l2, 1, f"{about}: l2", "an integer bound that holds for every data set")
     sigma = _sigma(event.noise_multiplier, l2)
@@ -83,6 +85,17 @@ def response(event: PureDP, about: str, epsilon: float, categories: int) -> Para
     return {"epsilon": event.epsilon, "categories": categories}
 
 
+def shuffled(event: Shuffled, about: str, l2: int, categories: int) -> Parameters:
+    """The row of shuffled answers, whose vectors differ by at most `l2` grid steps."""
+    categories = check_count(categories, 2, f"{about}: categories", "the number of labels")
+    return {
+        **vector(event, about, l2),
+        "epsilon": event.epsilon,
+        "categories": categories,
+        "rows": event.rows,
+    }
+
+
 def find_response(programme: Programme, about: str, epsilon: float) -> int:
     """The place of the one randomised response with this epsilon."""
     places = [
@@ -113,6 +126,8 @@ def require_planned(programme: Programme, releases: Sequence[Release]) -> None:
             planned = vector(event, release.about, int(given["l2"]))
         elif isinstance(event, SubsampledGaussian):
             planned = training(event)
+        elif isinstance(event, Shuffled):
+            planned = shuffled(event, release.about, int(given["l2"]), int(given["categories"]))
         else:
             planned = {"epsilon": event.epsilon, "categories": int(given["categories"])}
         if release.kind != kind_of(event) or given != planned:

@@ -14,7 +14,8 @@ Guarantee: (epsilon, delta)-DP of all events together, released in any order, ea
     composition of dominating pairs does not depend on it.
 Adjacency: a noise multiplier is the noise's scale divided by the L2 sensitivity under the run's
     own privacy unit. Subsampled events protect a unit's presence, so they need add/remove adjacency
-    and one row a unit; a `PureDP` event is randomised response and needs replace-one.
+    and one row a unit; a `PureDP` event is randomised response and needs replace-one; so does a
+    `Shuffled` one, with one row a unit.
 Units: epsilon. Source: Doroshenko et al. 2022 (connect the dots); Zhu, Dong, Wang 2022 (dominating
     pairs, their adaptive composition, and Poisson samples of them).
 
@@ -47,13 +48,13 @@ from mezzotint.errors import BudgetError, ParameterError
 from mezzotint.privacy import renyi
 from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
 from mezzotint.privacy.checks import check_delta, check_positive
-from mezzotint.privacy.events import INTERVAL, Gaussian, PureDP, SubsampledGaussian
+from mezzotint.privacy.events import INTERVAL, Gaussian, PureDP, Shuffled, SubsampledGaussian
 from mezzotint.privacy.releases import SAMPLER_SHARE
 
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
-Event = Gaussian | SubsampledGaussian | PureDP
+Event = Gaussian | SubsampledGaussian | PureDP | Shuffled
 
 # One Gaussian release has at least so many grid steps a sigma, and at most so many numbers.
 LEAST_SIGMA = 2.0**24
@@ -69,7 +70,7 @@ _MOST_EVENTS = 10_000
 
 @dataclass(frozen=True)
 class Programme:
-    """What a run will release: Gaussians, subsampled Gaussians, epsilon-DP answers.
+    """What a run will release: Gaussians, subsampled ones, epsilon-DP or shuffled answers.
 
     Attributes:
         events: At least one event; its place in the list is its number. A Gaussian is one release
@@ -88,7 +89,7 @@ class Programme:
             if not isinstance(event, Event):
                 raise ParameterError(
                     f"event {place} of the programme is {event!r}: "
-                    "give Gaussian, SubsampledGaussian or PureDP"
+                    "give Gaussian, SubsampledGaussian, PureDP or Shuffled"
                 )
             if isinstance(event, Gaussian) and event.count != 1:
                 raise ParameterError(
@@ -136,6 +137,14 @@ class Programme:
                     f"event {place} of the programme is randomised response, which publishes the "
                     f"number of rows, and the privacy unit is {unit}: use replace-one adjacency, "
                     "or a Gaussian on the counts"
+                )
+            if isinstance(event, Shuffled) and (
+                unit.adjacency is not Adjacency.REPLACE_ONE or unit.rows != 1
+            ):
+                raise ParameterError(
+                    f"event {place} of the programme shuffles one answer a row, whose number it "
+                    f"publishes, and the privacy unit is {unit}: use replace-one adjacency with "
+                    "one row a unit"
                 )
             if isinstance(event, PureDP) and event.count != unit.rows:
                 raise ParameterError(
@@ -308,6 +317,7 @@ def _losses(events: tuple[Event, ...], interval: float) -> PrivacyLossDistributi
             answers[event.epsilon] = answers.get(event.epsilon, 0) + event.count
     parts += [SubsampledGaussian(sigma, rate, count) for (sigma, rate), count in steps.items()]
     parts += [PureDP(epsilon, count) for epsilon, count in answers.items()]
+    parts += [event for event in events if isinstance(event, Shuffled)]
     first, *rest = (part.pld(interval) for part in parts)
     for other in rest:
         first = first.compose(other)
@@ -327,7 +337,7 @@ def _least(fits: Callable[[float], bool], below: float, above: float, ratio: flo
 
 def _grid_cost(event: Event) -> float:
     """2 n eta: epsilon for drawing on a grid."""
-    if isinstance(event, Gaussian):
+    if isinstance(event, Gaussian | Shuffled):
         return 2 * MOST_VALUES * _ETA / LEAST_SIGMA**2
     if isinstance(event, SubsampledGaussian):
         return 2 * MOST_DRAWS * _ETA / TRAINING_SIGMA**2
@@ -339,6 +349,14 @@ def _event_to_json(event: Event) -> dict[str, Any]:
         return {"kind": "gaussian", "noise_multiplier": event.noise_multiplier}
     if isinstance(event, PureDP):
         return {"kind": "pure", "epsilon": event.epsilon, "count": event.count}
+    if isinstance(event, Shuffled):
+        return {
+            "kind": "shuffled",
+            "noise_multiplier": event.noise_multiplier,
+            "epsilon": event.epsilon,
+            "rows": event.rows,
+            "delta": event.delta,
+        }
     return {
         "kind": "subsampled-gaussian",
         "noise_multiplier": event.noise_multiplier,
@@ -355,4 +373,6 @@ def _event_from_json(row: Mapping[str, Any]) -> Event:
         return PureDP(row["epsilon"], row["count"])
     if kind == "subsampled-gaussian":
         return SubsampledGaussian(row["noise_multiplier"], row["rate"], row["steps"])
+    if kind == "shuffled":
+        return Shuffled(row["noise_multiplier"], row["epsilon"], row["rows"], row["delta"])
     raise ParameterError(f"event of kind {kind!r} is unknown to this version: update Mezzotint")

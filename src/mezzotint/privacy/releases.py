@@ -96,7 +96,7 @@ class Release:
     Attributes:
         seq: Position in the run, from 0.
         kind: "gaussian", "threshold", "exponential" or "randomised-response"; in a programme
-            "vector", "training" or "randomised-response".
+            "vector", "training", "randomised-response" or "shuffled".
         about: What was measured, in words; never a private value.
         parameters: The mechanism's public parameters.
         units: The cost in pico-rho, rounded up.

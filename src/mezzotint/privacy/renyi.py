@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 
-from mezzotint.privacy.events import Gaussian, PureDP, SubsampledGaussian
+from mezzotint.privacy.events import Gaussian, PureDP, Shuffled, SubsampledGaussian
 
 UNITS = 10**12
 # Doubles are right to far more digits than this; what they may be off by is paid for here.
@@ -60,8 +60,10 @@ def zcdp_curve(units: int) -> Curve:
     return tuple(math.ceil(order * units) for order in ORDERS)
 
 
-def curve_of(event: Gaussian | SubsampledGaussian | PureDP) -> Curve:
-    """The curve of an event."""
+def curve_of(event: Gaussian | SubsampledGaussian | PureDP | Shuffled) -> Curve:
+    """The curve of an event; of a shuffled one, what it is without the shuffling."""
+    if isinstance(event, Shuffled):
+        return add(curve_of(part) for part in event.local)
     if isinstance(event, Gaussian):
         rho = Fraction(event.count) / (2 * Fraction(event.noise_multiplier) ** 2)
         return tuple(math.ceil(order * rho * UNITS) for order in ORDERS)

@@ -15,7 +15,7 @@ from mezzotint.privacy import planned
 from mezzotint.privacy.account import RunRecord
 from mezzotint.privacy.accounting import Adjacency, Budget
 from mezzotint.privacy.checks import check_count, check_delta, check_epsilon, check_positive
-from mezzotint.privacy.events import Gaussian, PureDP, SubsampledGaussian
+from mezzotint.privacy.events import Gaussian, PureDP, Shuffled, SubsampledGaussian
 from mezzotint.privacy.gaussian_table import LARGEST_SIGMA
 from mezzotint.privacy.journal import Change, Entry, secret
 from mezzotint.privacy.keyed_bits import KEY_BYTES, derive_key
@@ -255,6 +255,20 @@ class Run:
         steps = self._planned(event, "training", about)
         assert isinstance(steps, SubsampledGaussian)
         return self._release(event, "training", about, planned.training(steps))
+
+    def shuffled(self, event: int, about: str, l2: int, categories: int) -> Spend:
+        """Records a noisy vector and a noisy label of every row, in an order that tells nothing.
+
+        Args:
+            event: The event's number in the programme.
+            about: What is measured, in words; public.
+            l2: The largest L2 distance of two rows' integer vectors, in grid steps.
+            categories: How many labels are possible.
+        """
+        answers = self._planned(event, "shuffled", about)
+        assert isinstance(answers, Shuffled)
+        parameters = planned.shuffled(answers, about, l2, categories)
+        return self._release(event, "shuffled", about, parameters)
 
     def close(self) -> None:
         """Ends the run: what was reserved and not recorded goes back to the data set."""
