@@ -222,7 +222,7 @@ class RecordsLayout:
             uploads=self.chunk_count
             * (len(self.lefts.first) + (0 if self.mirrored else len(self.rights.first))),
             products=(self.accumulators - len(self.lefts.first)) * self.chunk_count,
-            plain_products=len(self.lefts.first) * self.chunk_count,
+            plain_products=len(self.lefts.first),
             relinearisations=self.accumulators - len(self.lefts.first),
             merges=self.accumulators + self.fold.bit_length(),
             mirrors=len(self.rights.first) * self.chunk_count if self.mirrored else 0,
