@@ -69,7 +69,7 @@ def cost(scales: Sequence[float], l2_squared: int, cells: int) -> Fraction:
         l2_squared: squared L2 sensitivity of the counts.
         cells: how many counts there are.
     """
-    total = sum(Fraction(scale) ** 2 for scale in scales)
+    total = sum((Fraction(scale) ** 2 for scale in scales), Fraction(0))
     return Fraction(l2_squared) / (2 * total) + (excess(scales, cells) if len(scales) > 1 else 0)
 
 

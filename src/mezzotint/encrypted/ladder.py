@@ -1,0 +1,60 @@
+"""Which stocks of noise a job needs, from public facts."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+from typing import TYPE_CHECKING
+
+from mezzotint.encrypted.marks import BLOCK, blocks
+from mezzotint.encrypted.pool import MOST_SUMMANDS, Level
+from mezzotint.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mezzotint.encrypted.job import Job
+
+SMALLEST_SHARE = 0.75
+"""Every party's share of noise has at least this scale; below, sums are too far from Gaussian."""
+
+TAIL = 17
+"""Noise beyond this many scales has probability below 2^-200: samplers and proofs leave it out."""
+
+
+def tail(sigma: float) -> int:
+    """A bound on discrete Gaussian noise that holds up to a probability below 2^-200."""
+    return ceil(TAIL * sigma) + 1
+
+
+def ladder(job: Job, pool_cells: int) -> tuple[Level, ...]:
+    """The stocks: one for the copies, and scales by halves down to one measurement of everything.
+
+    Variances are half of what a measurement has; the key holder draws the other half.
+
+    Raises:
+        ParameterError: if the budget is so large that a share of the noise would be too small.
+    """
+    levels = []
+    if job.copies:
+        cells = sum(BLOCK * blocks(job.domain.cells(q)) for q in job.copies)
+        levels.append(Level(job.copies_sigma / sqrt(2), cells))
+    unit = job.budget.unit.l2_squared
+    plan = job.synthesizer.plan(job.domain, job.budget, job.mechanism_rho)
+    sigmas = sorted({step.sigma for step in plan.steps if step.sigma is not None}, reverse=True)
+    smallest = sqrt(unit / (2 * job.mechanism_rho))
+    largest = sorted((BLOCK * blocks(job.domain.cells(q)) for q in job.queries), reverse=True)
+    rungs = list(sigmas)
+    while rungs[-1] > smallest:
+        rungs.append(max(rungs[-1] / 2, smallest))
+    for sigma in rungs:
+        most = max(1, int(job.mechanism_rho * 2 * sigma**2 / unit * 1.01))
+        wanted = sum(largest[:most]) + BLOCK * max(0, most - len(largest))
+        entries = max(min(MOST_SUMMANDS * wanted, pool_cells), largest[0])
+        levels.append(Level(sigma / sqrt(2), BLOCK * blocks(entries)))
+    holders = len(job.parties) if job.combine == "rows" else 1
+    if min(level.sigma for level in levels) / sqrt(holders) < SMALLEST_SHARE:
+        raise ParameterError(
+            f"epsilon = {job.epsilon:g}: a holder's share of the noise would have scale "
+            f"{min(level.sigma for level in levels) / sqrt(holders):.2g}, below "
+            f"{SMALLEST_SHARE:g}, where sums of shares are not accounted for. Ask for a smaller "
+            "epsilon"
+        )
+    return tuple(levels)

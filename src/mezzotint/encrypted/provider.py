@@ -1,0 +1,297 @@
+"""The provider: works on ciphertexts and on noisy answers, and can decrypt nothing.
+
+    job.json                      what was agreed
+    keys/                         the key holder's public keys
+    uploads/<holder>/, pools/<holder>/   what the data holders sent, each with its manifest
+    blocks/                       products, one file for each finished block
+    outbox/, answers/             requests before they were sent; what the key holder said
+    ledger.db                     the releases, as the provider saw them
+    model.mezzo                   the result
+
+Every step leaves a file, whole or not at all. `run` may be killed anywhere and called again: what
+has been answered is not asked again, what has been asked is sent again byte for byte, and the
+mechanism, which is deterministic given the answers, comes to where it was.
+
+This module must not import decryption; an import contract says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nextafter, sqrt
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mezzotint.encrypted.blinding import blind
+from mezzotint.encrypted.circuit import Circuit, Term
+from mezzotint.encrypted.curator import EncryptedCurator
+from mezzotint.encrypted.job import Job
+from mezzotint.encrypted.manifest import Manifest, write_atomic
+from mezzotint.encrypted.parsing import Sandbox
+from mezzotint.encrypted.pool import Book
+from mezzotint.encrypted.public_folder import Progress, PublicFolder, silent
+from mezzotint.encrypted.refusal import Refusal
+from mezzotint.encrypted.requests import ANSWER, CLOSE, CLOSED, MEASURE, Measure, unpack_answers
+from mezzotint.encrypted.scheme import Ciphertext, Public, Scheme
+from mezzotint.encrypted.statements import verified_statement
+from mezzotint.encrypted.wire import Message, unpack_parts
+from mezzotint.errors import MezzotintError
+from mezzotint.privacy import shared
+from mezzotint.privacy.ledger import Ledger, Run, request_id
+from mezzotint.privacy.statement import Statement
+from mezzotint.tables.fitted import FittedTable
+from mezzotint.tables.graphical import Query
+
+
+class ChannelError(MezzotintError):
+    """The key holder cannot be reached; nothing is lost, and the job can be run again."""
+
+
+class KeyHolderPort(Protocol):
+    """How the provider reaches the key holder."""
+
+    def exchange(self, message: bytes) -> bytes:
+        """Send a request and wait for the answer.
+
+        Raises:
+            Refusal: the key holder refuses.
+            ChannelError: it cannot be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far a job is. Public.
+
+    Attributes:
+        stage: "new", "checked", "measuring" or "done".
+        requests: how many the key holder has answered.
+    """
+
+    stage: str
+    requests: int
+
+
+class ProviderJob:
+    """One job at the provider; its state is its folder."""
+
+    def __init__(self, folder: Path, job: Job) -> None:
+        self.folder = folder
+        self.job = job
+
+    @classmethod
+    def open(cls, folder: str | Path) -> ProviderJob:
+        """Take up a job.
+
+        Raises:
+            Refusal: if there is none, or it cannot be meant.
+        """
+        folder = Path(folder)
+        try:
+            data = (folder / "job.json").read_bytes()
+        except OSError as error:
+            raise Refusal(f"{folder.name} holds no job ({error.strerror})") from None
+        return cls(folder, Job.from_bytes(data))
+
+    @property
+    def state(self) -> JobState:
+        """How far it is."""
+        answered = len(list((self.folder / "answers").glob("*.bin")))
+        if (self.folder / "model.mezzo").exists():
+            return JobState("done", answered)
+        if answered:
+            return JobState("measuring", answered)
+        return JobState("checked" if (self.folder / "checked").exists() else "new", 0)
+
+    def run(self, port: KeyHolderPort, progress: Progress = silent) -> FittedTable:
+        """Do what is left to do; returns the released model.
+
+        Guarantee: the key holder's ledger holds every release before it happens; its statement,
+            signed, goes into the model.
+        Private and public: all that is here is encrypted, or public.
+
+        Raises:
+            Refusal: an upload is not what was signed, or the key holder refuses.
+            ChannelError: the key holder cannot be reached.
+            BudgetError: the pool of noise is exhausted.
+        """
+        self._verify(progress)
+        synthesizer = self.job.synthesizer
+        with Ledger.open(self.folder / "ledger.db") as ledger:
+            run = self._begin(ledger)
+            desk = Desk(self, port, run, progress)
+            curator = EncryptedCurator(self.job, desk)
+            model = synthesizer.release(
+                curator,
+                self.job.schema.zeros(),
+                lambda share: progress("measuring", round(1000 * share), 1000),
+            )
+            statement = desk.finish()
+            run.close()
+        fitted = FittedTable(self.job.schema, model, statement)
+        fitted.save(self.folder / "model.mezzo")
+        progress("done", 1, 1)
+        return fitted
+
+    def public(self) -> Public:
+        """The job's scheme with the key holder's public keys.
+
+        Raises:
+            Refusal: if they are not the ones that the job names.
+        """
+        folder = PublicFolder.open(self.folder / "keys")
+        if folder.id != self.job.keys:
+            raise Refusal("the public keys are not the ones that the job names")
+        return Scheme.of(self.job.preset).with_keys(folder.keys(self.job.preset))
+
+    def uploads(self) -> list[tuple[Path, Manifest]]:
+        """The data holders' uploads, as the job names them."""
+        return [self._part("uploads", "upload", p.identity, p.upload) for p in self.job.parties]
+
+    def pools(self) -> list[tuple[Path, Manifest]]:
+        """The data holders' noise."""
+        return [self._part("pools", "pool", p.identity, None) for p in self.job.parties]
+
+    def _part(
+        self, place: str, kind: str, identity: str, name: str | None
+    ) -> tuple[Path, Manifest]:
+        folder = self.folder / place / identity[:16]
+        manifest = Manifest.read(folder, kind)
+        if manifest.identity != identity or (name is not None and manifest.id != name):
+            raise Refusal(f"the {kind} of {identity[:16]} is not the one that the job names")
+        if kind == "pool" and manifest.facts.get("job") != self.job.id:
+            raise Refusal(f"the noise of {identity[:16]} is for another job")
+        return folder, manifest
+
+    def _verify(self, progress: Progress) -> None:
+        """Signatures, sizes and digests first; then every ciphertext in a child process."""
+        if (self.folder / "checked").exists():
+            return
+        self.public()
+        parts = [*self.uploads(), *(self.pools() if self.job.levels else [])]
+        files = [(folder, manifest, file) for folder, manifest in parts for file in manifest.files]
+        with Sandbox() as sandbox:
+            for number, (folder, manifest, file) in enumerate(files):
+                progress("checking uploads", number, len(files))
+                blobs = unpack_parts(manifest.bytes_of(folder, file.name))
+                sandbox.check(self.job.preset, blobs)
+        write_atomic(self.folder / "checked", b"")
+
+    def _begin(self, ledger: Ledger) -> Run:
+        request = request_id(
+            dataset=self.job.dataset,
+            mechanism=self.job.mechanism,
+            parameters={"job": self.job.id},
+            nonce=self.job.nonce,
+        )
+        return ledger.begin(
+            self.job.budget,
+            mechanism=self.job.mechanism,
+            dataset=self.job.dataset,
+            fingerprint=bytes.fromhex(self.job.id),
+            request=request,
+        )
+
+
+class Desk:
+    """The provider's dealings with the key holder about one job."""
+
+    def __init__(
+        self, owner: ProviderJob, port: KeyHolderPort, run: Run, progress: Progress
+    ) -> None:
+        self._owner = owner
+        self._job = owner.job
+        self._port = port
+        self._run = run
+        self._progress = progress
+        self._book = Book(self._job.levels)
+        self._number = 0
+        self._streams = Streams(owner)
+
+    @property
+    def remaining_rho(self) -> float:
+        """The zCDP that is not spent yet, by the provider's own book of the key holder's rows."""
+        return self._run.remaining_rho
+
+    def measure(self, queries: Sequence[Query], sigma: float) -> list[np.ndarray]:
+        """Noisy answers from the key holder, or from what it said before a restart."""
+        measure = Measure(self._number, tuple(queries), sigma)
+        cliques = [query.clique for query in queries]
+        levels = self._job.levels
+        draws = [
+            self._book.take(sigma, self._job.domain.cells(c)) if levels else () for c in cliques
+        ]
+        circuit = Circuit.of(self._job, cliques, draws)
+        said = self._owner.folder / "answers" / f"{self._number:06d}.bin"
+        if not said.exists():
+            answer = self._port.exchange(self._request(measure, circuit))
+            Message.from_bytes(answer, ANSWER)
+            write_atomic(said, answer)
+        message = Message.from_bytes(said.read_bytes(), ANSWER)
+        if message.fields.get("number") != self._number:
+            raise Refusal(f"an answer to another request came for request {self._number}")
+        answers = unpack_answers(self._job, measure, message.blobs)
+        self._record(measure, circuit)
+        self._number += 1
+        return answers
+
+    def finish(self) -> Statement:
+        """End the job at the key holder; its statement, verified."""
+        message = Message(CLOSE, {"job": self._job.id}).to_bytes()
+        closed = Message.from_bytes(self._port.exchange(message), CLOSED)
+        if len(closed.blobs) != 1:
+            raise Refusal("a job was closed without a statement")
+        write_atomic(self._owner.folder / "statement.json", closed.blobs[0])
+        return verified_statement(self._job, closed.blobs[0])
+
+    def _request(self, measure: Measure, circuit: Circuit) -> bytes:
+        """The request's bytes: those of an earlier attempt, or new ones, kept before they go."""
+        path = self._owner.folder / "outbox" / f"{measure.number:06d}.bin"
+        if not path.exists():
+            public = self._streams.public
+            sums = [self._streams.sum(term) for term in circuit.terms]
+            blobs = [public.scheme.save(ct) for ct in blind(public, circuit, sums)]
+            message = Message(MEASURE, measure.to_fields(self._job), tuple(blobs))
+            write_atomic(path, message.to_bytes())
+        return path.read_bytes()
+
+    def _record(self, measure: Measure, circuit: Circuit) -> None:
+        """The same rows as the key holder's; nothing is drawn from them here."""
+        for query, part in zip(measure.queries, circuit.parts, strict=True):
+            others = self._book.scales(part.draws)
+            if not others:
+                self._run.gaussian(f"counts of {query}", measure.sigma)
+                continue
+            variance = measure.sigma**2 - sum(scale * scale for scale in others)
+            own = nextafter(sqrt(variance), float("inf"))
+            about = f"counts of {query}"
+            shared.record(self._run, about, own=own, others=others, cells=part.cells)
+
+
+class Streams:
+    """The data holders' ciphertexts by stream and number, summed over holders of other rows."""
+
+    def __init__(self, owner: ProviderJob) -> None:
+        self._owner = owner
+        self._parts: dict[str, list[tuple[bytes, ...]]] = {}
+        self.public = owner.public()
+
+    def sum(self, term: Term) -> Ciphertext:
+        """The ciphertext of a term."""
+        held = self._held(term.stream)
+        ciphertexts = [self.public.scheme.load(parts[term.ciphertext]) for parts in held]
+        return ciphertexts[0] if len(ciphertexts) == 1 else self.public.scheme.add(ciphertexts)
+
+    def _held(self, stream: str) -> list[tuple[bytes, ...]]:
+        if stream not in self._parts:
+            noise = stream.startswith("noise-")
+            places = self._owner.pools() if noise else self._owner.uploads()
+            self._parts[stream] = [
+                unpack_parts(manifest.bytes_of(folder, f"{stream}.bin"))
+                for folder, manifest in places
+            ]
+        return self._parts[stream]
