@@ -18,9 +18,17 @@ import pytest
 from scipy.stats import chi2, norm
 
 from mezzotint.audit.tables import Listener
+from mezzotint.errors import ParameterError
 from mezzotint.privacy.accounting import Adjacency, Budget, PrivacyUnit
+from mezzotint.privacy.composition import pld_epsilon
+from mezzotint.privacy.events import SubsampledGaussian
 from mezzotint.privacy.ledger import Ledger
+from mezzotint.privacy.noise import discrete_gaussian
+from mezzotint.privacy.programme import Programme
+from mezzotint.tables import curator as curator_room
 from mezzotint.tables.aim import AIM
+from mezzotint.tables.curator import Candidate, TrustedCurator
+from mezzotint.tables.graphical import Query
 from mezzotint.tables.independent import Independent
 from mezzotint.tables.mezzotint import Mezzotint
 from mezzotint.tables.mst import MST
@@ -143,3 +151,55 @@ def test_a_second_fit_is_charged_again(mechanism):
     assert spent[1] == pytest.approx(2 * spent[0], rel=0.01)
     first, second = ledger.runs()
     assert first.releases > 0 and second.releases > 0
+
+
+def test_rows_of_a_repeatable_run_have_noise_of_their_own():
+    """Same question, same sigma, same run: other noise; the same request: the same noise."""
+    ledger = Ledger.memory()
+    drawn = []
+    for _ in range(2):
+        with ledger.begin(
+            Budget(50.0), mechanism="m", dataset="d", fingerprint=b"rows", request="one"
+        ) as run:
+            drawn.append([discrete_gaussian(run.gaussian("a", 40.0), 50) for _ in range(3)])
+    for i in range(3):
+        assert (drawn[0][i] == drawn[1][i]).all()
+        for j in range(i):
+            assert (drawn[0][i] != drawn[0][j]).any()
+
+
+def test_the_worst_score_moves_by_the_declared_sensitivity():
+    """A unit's three rows go from one cell to another, both counted as far from the estimate."""
+    unit = PrivacyUnit(Adjacency.REPLACE_ONE, rows=3)
+    scores, declared = [], []
+    for world in ([(0, 0)] * 3, [(1, 1)] * 3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                curator_room, "exponential_mechanism", lambda spend, s: scores.append(int(s[0]))
+            )
+            counts = counts_of({"a": 2, "b": 2}, np.array(world), width=2)
+            with Ledger.memory().begin(Budget(1.0, unit=unit), mechanism="m", dataset="d") as run:
+                candidate = Candidate(Query(("a",)), 5, np.array([10.0, -10.0]))
+                TrustedCurator(counts, run).choose([candidate], 0.01)
+            declared.append(run.releases[0].parameters["sensitivity"])
+    assert declared[0] == declared[1] == abs(scores[0] - scores[1])
+
+
+def test_a_programme_costs_all_of_its_steps():
+    """Against the accountant itself, and more steps cost more."""
+    events = [SubsampledGaussian(1.0, rate=0.02, steps=steps) for steps in (1, 100, 400)]
+    costs = [Programme((event,)).epsilon(1e-5) for event in events]
+    assert costs[0] < costs[1] < costs[2]
+    for event, cost in zip(events, costs, strict=True):
+        assert cost == pytest.approx(pld_epsilon([event], 1e-5), rel=0.01)
+
+
+def test_randomised_response_is_refused_where_it_would_tell_how_many_there_are():
+    for unit, allowed in ((PrivacyUnit(), False), (PrivacyUnit(Adjacency.REPLACE_ONE), True)):
+        run = Ledger.memory().begin(Budget(50.0, unit=unit), mechanism="m", dataset="d")
+        if allowed:
+            run.randomised_response("an answer", 1.0, 4)
+        else:
+            with pytest.raises(ParameterError, match="publishes the number of rows"):
+                run.randomised_response("an answer", 1.0, 4)
+        assert len(run.releases) == allowed
