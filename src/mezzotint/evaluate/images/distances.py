@@ -76,10 +76,15 @@ def kernel_distance(
 
 
 def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:
-    n, d = x.shape
-    xx, yy, xy = ((u @ v.T / d + 1) ** 3 for u, v in ((x, x), (y, y), (x, y)))
+    n = len(x)
+    xx, yy, xy = (_cubic(u, v) for u, v in ((x, x), (y, y), (x, y)))
     within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (n * (n - 1))
     return float(within - 2 * xy.mean())
+
+
+def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    inner = x @ y.T / x.shape[1] + 1
+    return inner * inner * inner
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -133,13 +133,10 @@ class Inception:
         return torch.cat(parts).numpy()
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        known = {argument.name for argument in self._module.forward.schema.arguments}
+        options = {"return_features": True} if "return_features" in known else {}
         try:
-            try:
-                return self._module(images, return_features=True)
-            except RuntimeError as error:
-                if "return_features" not in str(error):
-                    raise
-                return self._module(images)
+            return self._module(images, **options)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(
