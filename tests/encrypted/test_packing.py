@@ -94,6 +94,23 @@ def test_an_uploads_shape_does_not_depend_on_the_rows(layout, rows):
         assert [f for f, _ in one] == list(layout.files(0, share))
 
 
+@settings(max_examples=20, deadline=None)
+@given(layout=layouts(), seed=st.integers(0, 2**32))
+def test_a_holder_alone_makes_the_files_that_the_job_expects(layout, seed):
+    sizes = dict(layout.domain.sizes)
+    for part, most in enumerate(layout.rows):
+        codes = table(np.random.default_rng(seed + part), sizes, most)
+        for share in range(len(layout.shares)):
+            alone = layout.alone(part, share)
+            assert alone.scale == layout.scale
+            own = dict(pack_records(alone, 0, 0, codes))
+            for file, polynomial in pack_records(layout, part, share, codes):
+                *whose, local = layout.local(file)
+                assert whose == [part, share]
+                assert np.array_equal(own.pop(local), polynomial)
+            assert not own
+
+
 @settings(max_examples=30, deadline=None)
 @given(layout=layouts())
 def test_no_row_has_more_ones_than_the_error_bound_assumes(layout):

@@ -28,8 +28,9 @@ def job(tmp_path):
             folder = tmp_path / f"upload-{part}-{share}"
             folder.mkdir()
             folders[part, share] = folder
-            for file, polynomial in pack_records(layout, part, share, codes):
-                data = public.encrypt_record(polynomial, layout.scale)
+            alone = layout.alone(part, share)
+            for file, polynomial in pack_records(alone, 0, 0, codes):
+                data = public.encrypt_record(polynomial, alone.scale)
                 (folder / f"{file.name}.ct").write_bytes(data)
     return Job(layout, secret.public(), folders, tmp_path / "cells")
 

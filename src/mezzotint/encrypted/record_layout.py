@@ -152,6 +152,25 @@ class RecordsLayout:
                 for group in self.rights.of_share[share]:
                     yield RecordFile("right", chunk, group)
 
+    def local(self, file: RecordFile) -> tuple[int, int, RecordFile]:
+        """Whose upload holds a file, as row part and share, and what it is called there.
+
+        A holder numbers its own chunks and groups from 0: it encrypts before it knows the others.
+        """
+        groups = self.lefts if file.side == "left" else self.rights
+        part = next(i for i, chunks in enumerate(self.chunks) if file.chunk in chunks)
+        share = next(i for i, numbers in enumerate(groups.of_share) if file.group in numbers)
+        chunk = file.chunk - self.chunks[part].start
+        group = file.group - groups.of_share[share].start
+        return part, share, RecordFile(file.side, chunk, group)
+
+    def alone(self, part: int, share: int) -> RecordsLayout:
+        """The layout as one holder sees it: its rows and its columns, packed like the others'."""
+        sizes = {attribute: self.domain.sizes[attribute] for attribute in self.shares[share]}
+        return RecordsLayout(
+            Domain(sizes), rows=self.rows[part : part + 1], packing=(self.left, self.right)
+        )
+
     # -- the shape of results ------------------------------------------------------------------
 
     @cached_property

@@ -41,12 +41,9 @@ class Job:
     results: Path
 
     def upload(self, file: RecordFile) -> Path:
-        """Where a file of an upload lies."""
-        layout = self.layout
-        groups = layout.lefts if file.side == "left" else layout.rights
-        part = next(i for i, chunks in enumerate(layout.chunks) if file.chunk in chunks)
-        share = next(i for i, numbers in enumerate(groups.of_share) if file.group in numbers)
-        return self.folders[part, share] / f"{file.name}.ct"
+        """Where a file of an upload lies, by the name that its holder gave it."""
+        part, share, local = self.layout.local(file)
+        return self.folders[part, share] / f"{local.name}.ct"
 
     def result(self, unit: Unit) -> Path:
         """Where a unit's result lies once it is done."""
