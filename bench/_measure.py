@@ -163,7 +163,7 @@ class _Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._done.wait(self._pause()):
-            resident, self.cpu = _tree_usage(self.pid)
+            resident, self.cpu = tree_usage(self.pid)
             self.peak_bytes = max(self.peak_bytes, resident)
             over_cpu = self.cpu_limit is not None and self.cpu > self.cpu_limit
             elapsed = time.perf_counter() - self.started
@@ -182,17 +182,21 @@ class _Watcher(threading.Thread):
         self.join()
 
 
-def _tree_usage(group: int) -> tuple[int, float]:
-    """Resident bytes and CPU seconds of the live processes in the group, but for its leader.
+def tree_usage(group: int, *, leader: bool = False) -> tuple[int, float]:
+    """Resident bytes and CPU seconds of the live processes in a group.
 
     Linux only; elsewhere there is nothing to see.
+
+    Args:
+        group: The process group.
+        leader: Whether its leader counts; that of `measure` is its own launcher.
     """
     if not Path("/proc/self/stat").exists():
         return 0, 0.0
     tick, page = os.sysconf("SC_CLK_TCK"), resource.getpagesize()
     resident, cpu = 0, 0.0
     for entry in os.scandir("/proc"):
-        if not entry.name.isdigit() or int(entry.name) == group:
+        if not entry.name.isdigit() or (int(entry.name) == group and not leader):
             continue
         # A process may end between the listing and the reading.
         with contextlib.suppress(OSError):

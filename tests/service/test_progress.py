@@ -7,7 +7,14 @@ import io
 import pytest
 
 from mezzotint.service.logs import to_stream
-from mezzotint.service.progress import Pace, Progress, read_progress, spell, write_progress
+from mezzotint.service.progress import (
+    Pace,
+    Progress,
+    Stages,
+    read_progress,
+    spell,
+    write_progress,
+)
 
 
 def test_the_time_left_follows_from_the_pace_of_this_process():
@@ -26,6 +33,17 @@ def test_the_time_left_follows_from_the_pace_of_this_process():
     assert told[-1].left == 0
     pace("fitting", 0, 0)
     assert told[-1].words() == "fitting"
+
+
+def test_stages_add_up_what_they_took():
+    now, passed = [0.0], []
+    stages = Stages(lambda *step: passed.append(step), lambda: now[0])
+    for stage, seconds in (("products", 5.0), ("fitting", 2.0), ("products", 1.0)):
+        stages(stage, 0, 1)
+        now[0] += seconds
+    taken = {stage: figures["seconds"] for stage, figures in stages.ended().items()}
+    assert taken == {"preparing": 0.0, "products": 6.0, "fitting": 2.0}
+    assert passed == [("products", 0, 1), ("fitting", 0, 1), ("products", 0, 1)]
 
 
 def test_durations_in_words():

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from mezzotint.errors import MezzotintError, UsageError
-from mezzotint.service.invitation import invite, read_invitation, require_invitation
+from mezzotint.service.invitation import invite, proof, require_invitation
 from mezzotint.service.refusals import RefusedError
 from mezzotint.service.tokens import Scope, Tokens
 
@@ -66,6 +66,7 @@ def test_an_invitation_is_made_once_and_for_its_owner_only(tmp_path):
     text = invite(tmp_path)
     assert invite(tmp_path) == text
     path = tmp_path / "invitation"
+    assert path.read_text() not in text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     require_invitation(text, text)
     for wrong in (None, "", text[:-1], text + " "):
@@ -73,10 +74,10 @@ def test_an_invitation_is_made_once_and_for_its_owner_only(tmp_path):
             require_invitation(text, wrong)
     path.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
-        read_invitation(path)
+        proof(path)
     path.write_text("short")
     path.chmod(0o600)
     with pytest.raises(UsageError, match="no invitation"):
-        read_invitation(path)
+        proof(path)
     with pytest.raises(MezzotintError, match="cannot be read"):
-        read_invitation(tmp_path / "nowhere")
+        proof(tmp_path / "nowhere")

@@ -7,6 +7,7 @@ began. Progress is public: it depends on the plan and on the machine, never on a
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -81,6 +82,50 @@ class Pace:
         seconds, fresh = now - self._began, done - self._first
         left = seconds / fresh * (total - done) if fresh > 0 and seconds > 0 else None
         self._tell(Progress(stage, done, total, round(seconds, 3), left))
+
+
+class Stages:
+    """Keeps what each stage took: seconds on the clock, and CPU seconds with ended children.
+
+    Args:
+        pace: where progress goes on to.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self, pace: Callable[[str, int, int], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._stage = "preparing"
+        self._since = self._now()
+        self._taken: dict[str, tuple[float, float]] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """A stage has come so far."""
+        if stage != self._stage:
+            self._close()
+            self._stage = stage
+        self._pace(stage, done, total)
+
+    def ended(self) -> dict[str, dict[str, float]]:
+        """What each stage took, the present one included."""
+        self._close()
+        return {
+            stage: {"seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3)}
+            for stage, (seconds, cpu) in self._taken.items()
+        }
+
+    def _close(self) -> None:
+        now, taken = self._now(), self._taken.get(self._stage, (0.0, 0.0))
+        self._taken[self._stage] = (
+            taken[0] + now[0] - self._since[0],
+            taken[1] + now[1] - self._since[1],
+        )
+        self._since = now
+
+    def _now(self) -> tuple[float, float]:
+        return self._clock(), sum(os.times()[:4])
 
 
 def write_progress(path: Path, progress: Progress) -> None:

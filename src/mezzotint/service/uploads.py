@@ -1,10 +1,10 @@
 """Resumable uploads.
 
 A client declares what it will send (names, sizes, SHA-256), then sends each blob in chunks. What
-has arrived of a blob lies in `NAME.part`; a client that lost the line asks how far it came and goes
-on from there. A blob that is whole is compared with its digest and renamed, so that a file under
-its own name is always intact. When all are there, a marker is written last: without it nothing is
-opened. Nothing here looks into a blob.
+has arrived of a blob lies in `.NAME.part`; a client that lost the line asks how far it came, and
+goes on from there. A blob that is whole is compared with its digest and renamed, so that a file
+under its own name is always intact. When all are there, a marker is written last: without it
+nothing is opened. Nothing here looks into a blob.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from mezzotint.service.files import private_folder, sync_folder, write_private
 from mezzotint.service.limits import Limits
 from mezzotint.service.refusals import HinderedError, Obstacle, RefusedError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,16})?")
+_NAME = re.compile(r"([a-z0-9][a-z0-9_-]{0,63}/){0,4}[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,16})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_MARKER = "COMPLETE"
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,16 @@ class Upload:
 
     Args:
         folder: where the blobs go; made if it is missing.
-        blobs: what was declared, checked by `check_declared`.
+        blobs: what was declared, checked by `check_declared`; paths below the folder.
+        marker: the ending of the marker, which lies beside the folder.
     """
 
-    def __init__(self, folder: Path, blobs: Mapping[str, Declared]) -> None:
+    def __init__(
+        self, folder: Path, blobs: Mapping[str, Declared], *, marker: str = "complete"
+    ) -> None:
         self.folder = private_folder(folder)
         self.blobs = dict(blobs)
+        self._marker = folder.with_name(f"{folder.name}.{marker}")
 
     def offset(self, name: str) -> int:
         """How many bytes of a blob have arrived."""
@@ -90,6 +93,7 @@ class Upload:
             raise HinderedError(Obstacle.ALREADY_STARTED)
         if (self.folder / name).exists():
             raise HinderedError(Obstacle.OFFSET)
+        private_folder(self._part(name).parent)
         handle = os.open(self._part(name), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "r+b") as part:
             try:
@@ -116,14 +120,15 @@ class Upload:
         """
         if any(not (self.folder / name).exists() for name in self.blobs):
             raise HinderedError(Obstacle.NOT_COMPLETE)
-        sync_folder(self.folder)
+        for parent in {(self.folder / name).parent for name in self.blobs}:
+            sync_folder(parent)
         if not self.is_complete:
-            write_private(self.folder / _MARKER, b"")
+            write_private(self._marker, b"")
 
     @property
     def is_complete(self) -> bool:
         """Whether everything is there."""
-        return (self.folder / _MARKER).exists()
+        return self._marker.exists()
 
     @property
     def arrived(self) -> int:
@@ -147,4 +152,5 @@ class Upload:
         return self.blobs[name]
 
     def _part(self, name: str) -> Path:
-        return self.folder / f"{name}.part"
+        path = self.folder / name
+        return path.with_name(f".{path.name}.part")

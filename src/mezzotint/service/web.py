@@ -1,6 +1,6 @@
 """What both services share: an application, bodies within limits, tokens in headers.
 
-Whatever goes wrong is answered in one place: `HinderedError` with its fixed reason, everything else,
+Whatever goes wrong is answered in one place: `HinderedError` with its fixed reason, all else,
 unforeseen errors included, with the one constant refusal.
 """
 
@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mezzotint.encrypted.refusal import Refusal
 from mezzotint.errors import MissingExtraError
-from mezzotint.service.limits import Limits
 from mezzotint.service.logs import Log
 from mezzotint.service.refusals import REFUSED, HinderedError, Obstacle, RefusedError
+from mezzotint.service.wire import WIRE
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -26,10 +27,7 @@ except ImportError:
         'serving needs FastAPI, which is not installed: pip install "mezzotint[encrypted]"'
     ) from None
 
-WIRE = 1
-"""The version of the paths and bodies of both services."""
-
-JOB = re.compile(r"[0-9a-f]{32}")
+JOB = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 _T = TypeVar("_T")
 
 
@@ -61,10 +59,16 @@ def application(role: str, log: Log) -> FastAPI:
 
     app.add_exception_handler(HinderedError, hindered)
     app.add_exception_handler(ClientDisconnect, gone)
-    for kind in (RefusedError, HTTPException):
+    for kind in (RefusedError, Refusal, HTTPException):
         app.add_exception_handler(kind, refused)
     app.middleware("http")(_last_resort(refused))
     return app
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Refusal):
+        return error.reason
+    return str(error) if isinstance(error, RefusedError) else type(error).__name__
 
 
 def _last_resort(refused: Callable[[Request, Exception], Any]) -> Callable[..., Any]:
@@ -117,8 +121,3 @@ def whole(text: str | None) -> int:
 async def aside(work: Callable[..., _T], *arguments: Any) -> _T:
     """Do what takes time outside of the event loop."""
     return await run_in_threadpool(work, *arguments)
-
-
-def small(limits: Limits) -> int:
-    """The most bytes of a body that is no blob."""
-    return limits.small
