@@ -75,9 +75,8 @@ def test_float32_is_exact_to_its_precision(name: str, method: str):
 def test_gradients_that_are_not_kept_are_made_again(keep: int):
     net, x = net_of("conv")
     clipper = Clipper(net, loss, 1.0)
-    layers = clipper.backward((x,), draws_of(list(range(N))))
     c = torch.linspace(0, 1, N, dtype=torch.float64)
-    for factors in clipper.factors(layers, N).values():
+    for factors in clipper.factors((x,), draws_of(list(range(N)))).values():
         whole = per_record(factors)
         for method in methods_for(factors):
             measured = measure(factors, method, keep)

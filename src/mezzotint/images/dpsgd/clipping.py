@@ -20,13 +20,13 @@ from mezzotint.images.dpsgd.draws import Draws
 from mezzotint.images.dpsgd.layers import Scale, Shift, parameters_of, trainable_layers
 from mezzotint.images.dpsgd.memory import Sketch
 from mezzotint.images.dpsgd.methods import Factors, Measured, factors_of, measure, methods_for
-from mezzotint.images.dpsgd.taps import output_gradients, watching
+from mezzotint.images.dpsgd.taps import walk_back, watching
 
 Loss = Callable[[nn.Module, tuple[Tensor, ...], Draws], Tensor]
 """(model, records, draws) -> losses of shape (n K,) or (n,), record by record."""
 
-LayerCalls = dict[str, tuple[Tensor, Tensor]]
-"""Layer name to its input and the gradient by its output, n K rows each."""
+LayerVisit = Callable[[str, Tensor, Tensor], None]
+"""Is told a layer's name, its input and the gradient by its output."""
 
 # A record is clipped a little below C, for what float32 rounds off its norm and the sum.
 CLIP_MARGIN = 1 - 2.0**-10
@@ -77,6 +77,7 @@ class Clipper:
         self.feedback = feedback
         self._loss = loss
         self._clip = clip
+        self._parameters = sum(1 for value in model.parameters() if value.requires_grad)
 
     def __call__(
         self, records: tuple[Tensor, ...], draws: Draws, memory: Tensor | None = None
@@ -97,8 +98,7 @@ class Clipper:
         n = len(records[0])
         if n == 0:
             return self._nothing(memory)
-        layers = self.backward(records, draws)
-        measured, sketch = self._measure(layers, n)
+        measured, sketch = self._measure(records, draws)
         squares = torch.stack([part.squares for part in measured.values()]).sum(0)
         finite = torch.isfinite(squares)
         if not finite.all():
@@ -120,10 +120,11 @@ class Clipper:
             totals[name] += lifted
         return Clipped(totals, norms, (1 - c).unsqueeze(1) * (sketch + kept))
 
-    def backward(self, records: tuple[Tensor, ...], draws: Draws) -> LayerCalls:
-        """Every used layer's input and the gradient by its output, of the summed losses.
+    def backward(self, records: tuple[Tensor, ...], draws: Draws, visit: LayerVisit) -> None:
+        """One forward and one backward; visits every layer that the loss depends on.
 
-        Calls of one layer stand together, record by record.
+        A visit is told the layer's name, its input and the gradient of the summed losses by its
+        output, n K rows each, a record's rows together.
         """
         n, rows = len(records[0]), len(records[0]) * draws.copies
         with watching(self.layers) as uses, torch.enable_grad():
@@ -136,36 +137,51 @@ class Clipper:
         if losses.shape == (n,):
             # A mean over a record's draws: back to their sum.
             losses = losses * draws.copies
-        calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        for use, g in zip(uses, output_gradients(losses, uses, rows), strict=True):
-            calls.setdefault(use.layer, []).append((use.input, g))
-        return {
-            name: _merged(name, layer, calls[name], n)
-            for name, layer in self.layers.items()
-            if name in calls
-        }
 
-    def factors(self, layers: LayerCalls, n: int) -> dict[str, Factors]:
+        def merged(name: str, calls: list[tuple[Tensor, Tensor]]) -> None:
+            visit(name, *_merged(name, self.layers[name], calls, n))
+
+        walk_back(losses, uses, rows, merged)
+
+    def factors(self, records: tuple[Tensor, ...], draws: Draws) -> dict[str, Factors]:
         """The factors of every layer that has a choice of methods."""
-        return {
-            name: factors_of(self.layers[name], a, g, n)
-            for name, (a, g) in layers.items()
-            if has_factors(self.layers[name])
-        }
+        found: dict[str, Factors] = {}
 
-    def _measure(self, layers: LayerCalls, n: int) -> tuple[dict[str, Measured], Tensor]:
+        def visit(name: str, a: Tensor, g: Tensor) -> None:
+            layer = self.layers[name]
+            if has_factors(layer):
+                found[name] = factors_of(layer, a, g, len(records[0]))
+
+        self.backward(records, draws, visit)
+        return found
+
+    def _measure(
+        self, records: tuple[Tensor, ...], draws: Draws
+    ) -> tuple[dict[str, Measured], Tensor]:
+        """Every parameter's measure, and the memory's coordinates of the gradients."""
+        n = len(records[0])
         measured: dict[str, Measured] = {}
-        sketches = []
-        for name, (a, g) in layers.items():
+        sketches: dict[str, Tensor] = {}
+
+        def visit(name: str, a: Tensor, g: Tensor) -> None:
             layer = self.layers[name]
             parts = self._layer(name, layer, a, g, n)
             for parameter, _ in parameters_of(layer):
                 measured[parameter_name(name, parameter)] = parts[parameter]
             if self.feedback is not None and name in self.feedback.sizes:
-                sketches.append(self.feedback.sketch(name, factors_of(layer, a, g, n)))
+                sketches[name] = self.feedback.sketch(name, factors_of(layer, a, g, n))
+
+        self.backward(records, draws, visit)
         if not measured:
             raise ParameterError("the loss uses no trainable layer of the model")
-        return measured, torch.cat(sketches, 1) if sketches else torch.empty(n, 0)
+        if self.feedback is None:
+            return measured, torch.empty(n, 0)
+        like = next(iter(measured.values())).squares
+        parts = [
+            sketches[name] if name in sketches else like.new_zeros(n, size)
+            for name, size in self.feedback.sizes.items()
+        ]
+        return measured, torch.cat(parts, 1)
 
     def _layer(
         self, name: str, layer: nn.Module, a: Tensor, g: Tensor, n: int
@@ -186,10 +202,8 @@ class Clipper:
         return parts
 
     def _totals(self, measured: dict[str, Measured], weights: Tensor) -> dict[str, Tensor]:
-        totals = self._zeros()
-        for name, part in measured.items():
-            totals[name] = part.total(weights)
-        return totals
+        totals = {name: part.total(weights) for name, part in measured.items()}
+        return totals if len(totals) == self._parameters else self._zeros() | totals
 
     def _without(
         self, broken: Tensor, records: tuple[Tensor, ...], draws: Draws, memory: Tensor | None

@@ -121,37 +121,56 @@ def measure(factors: Factors, method: str, keep_bytes: int = KEEP_BYTES) -> Meas
     """Norms now, and the weighted sum when the weights are known."""
     if method == "ghost":
         return Measured(_ghost_squares(factors), lambda c: _weighted(factors, c))
-    gradients = per_record if method == "product" else _grouped
+    gradients = _product if method == "product" else _grouped
+    channels_last = gradients is _product and _is_plain(factors)
     size = factors.records * factors.shape.numel() * 4
     if size <= keep_bytes:
         kept = gradients(factors)
-        squares = kept.flatten(1).square().sum(1)
-        return Measured(squares, lambda c: (c @ kept.flatten(1)).view(factors.shape))
+
+        def total(c: Tensor) -> Tensor:
+            summed = (c @ kept.flatten(1)).view(kept.shape[1:])
+            return summed.permute(0, 3, 1, 2).contiguous() if channels_last else summed
+
+        return Measured(_squares(kept), total)
     step = max(1, keep_bytes // (factors.shape.numel() * 4))
-    squares = torch.cat(
-        [gradients(part).flatten(1).square().sum(1) for part in _parts(factors, step)]
-    )
+    squares = torch.cat([_squares(gradients(part)) for part in _parts(factors, step)])
     return Measured(squares, lambda c: _weighted(factors, c))
 
 
 def per_record(factors: Factors) -> Tensor:
     """The gradients W_i themselves, shape (n, *weight's shape), by batched products."""
-    n = factors.records
-    if factors.geometry is None:
+    w = _product(factors)
+    return w.permute(0, 1, 4, 2, 3).contiguous() if _is_plain(factors) else w
+
+
+def _product(factors: Factors) -> Tensor:
+    """The gradients W_i by batched products; of a convolution (n, O, k, k, C)."""
+    geometry = factors.geometry
+    if geometry is None:
         return torch.bmm(factors.m.transpose(1, 2), factors.x)
-    if factors.geometry.groups != 1:
+    if geometry.groups != 1:
         return _grouped(factors)
     parts = []
     for part in _parts(factors, _column_step(factors)):
         x, m = _columns(part)
-        parts.append(torch.bmm(m, x.transpose(1, 2)))
-    return torch.cat(parts).view(n, *factors.shape)
+        parts.append(torch.bmm(m.transpose(1, 2), x))
+    channels = factors.shape[1]
+    return torch.cat(parts).view(factors.records, factors.shape[0], *geometry.kernel, channels)
+
+
+def _is_plain(factors: Factors) -> bool:
+    """Whether it is a convolution without groups."""
+    return factors.geometry is not None and factors.geometry.groups == 1
+
+
+def _squares(gradients: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(gradients.flatten(1), dim=1).square()
 
 
 def _grouped(factors: Factors) -> Tensor:
     """The gradients W_i by one convolution with n K groups."""
     if factors.geometry is None:
-        return per_record(factors)
+        return _product(factors)
     x, m, geometry, rows = factors.x, factors.m, factors.geometry, len(factors.x)
     weight = x.new_empty(1).expand(rows * m.shape[1], x.shape[1] // geometry.groups, 1, 1)
     weight = weight.expand(-1, -1, *geometry.kernel)
@@ -172,7 +191,7 @@ def _ghost_squares(factors: Factors) -> Tensor:
     for part in _parts(factors, _column_step(factors)):
         x, m = _columns(part)
         squares.append(
-            _gram_product(torch.bmm(x.transpose(1, 2), x), torch.bmm(m.transpose(1, 2), m))
+            _gram_product(torch.bmm(x, x.transpose(1, 2)), torch.bmm(m, m.transpose(1, 2)))
         )
     return torch.cat(squares)
 
@@ -210,23 +229,22 @@ def _weight_gradient(m: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, r
 
 
 def _columns(factors: Factors) -> tuple[Tensor, Tensor]:
-    """Patches (n, C k k, K L) and maps (n, O, K L)."""
+    """Patches (n, K L, k k C) and maps (n, K L, O).
+
+    Channels come last: patches are then copied in long runs.
+    """
     geometry, n = factors.geometry, factors.records
     assert geometry is not None
-    x = functional.unfold(
-        factors.x,
-        geometry.kernel,
-        dilation=geometry.dilation,
-        padding=geometry.padding,
-        stride=geometry.stride,
-    )
-    m = factors.m.flatten(2)
-    # A transposed convolution with output padding has patches that no input reached.
-    if len(x) == n:
-        return x, m
-    x = x.view(n, -1, *x.shape[1:]).transpose(1, 2).flatten(2)
-    m = m.view(n, -1, *m.shape[1:]).transpose(1, 2).flatten(2)
-    return x, m
+    (kh, kw), (sh, sw), (dh, dw) = geometry.kernel, geometry.stride, geometry.dilation
+    up, left = geometry.padding
+    rows, outputs, height, width = factors.m.shape
+    x = functional.pad(factors.x.permute(0, 2, 3, 1), (0, 0, left, left, up, up)).contiguous()
+    by_row, by_line, by_pixel, _ = x.stride()
+    shape = (rows, height, width, kh, kw, x.shape[3])
+    strides = (by_row, sh * by_line, sw * by_pixel, dh * by_line, dw * by_pixel, 1)
+    patches = x.as_strided(shape, strides).reshape(n, -1, kh * kw * x.shape[3])
+    maps = factors.m.flatten(2).transpose(1, 2)
+    return patches, maps if rows == n else maps.reshape(n, -1, outputs)
 
 
 def _column_step(factors: Factors) -> int:

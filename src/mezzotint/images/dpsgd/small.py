@@ -27,18 +27,7 @@ def normalisation(layer: nn.Module, a: Tensor, g: Tensor, records: int) -> dict[
     The weight's gradient is the sum of g times the normalised input over positions.
     """
     if isinstance(layer, nn.GroupNorm):
-        rows, channels = a.shape[:2]
-        # One pass over the input for the statistics, and dot products; x itself is not made.
-        variance, mean = torch.var_mean(
-            a.reshape(rows, layer.num_groups, -1), 2, correction=0, keepdim=True
-        )
-        per_group = channels // layer.num_groups
-        rate = (variance + layer.eps).rsqrt().expand(-1, -1, per_group).reshape(rows, channels)
-        mean = mean.expand(-1, -1, per_group).reshape(rows, channels)
-        flat_a, flat_g = a.reshape(rows * channels, 1, -1), g.reshape(rows * channels, -1, 1)
-        centred = flat_a - mean.reshape(-1, 1, 1)
-        by_weight = torch.bmm(centred, flat_g).view(rows, channels) * rate
-        by_bias = flat_g.sum(1).view(rows, channels)
+        by_weight, by_bias = _group_norm(layer, a.contiguous(), g.contiguous())
     else:
         assert isinstance(layer, nn.LayerNorm)
         x = functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)
@@ -48,6 +37,32 @@ def normalisation(layer: nn.Module, a: Tensor, g: Tensor, records: int) -> dict[
         by_bias = g.reshape(shape).sum(1)
     gradients = {"weight": by_weight, "bias": by_bias}
     return {name: whole(_over_draws(value, records)) for name, value in gradients.items()}
+
+
+def _group_norm(layer: nn.GroupNorm, a: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Shape (rows, channels) each: the sums over positions of g x and of g.
+
+    PyTorch's own kernel sums over rows too; given all rows as the channels of a single one, it
+    does not.
+    """
+    rows, channels = a.shape[:2]
+    positions, groups = a[0, 0].numel(), layer.num_groups
+    _, mean, rate = torch.ops.aten.native_group_norm(
+        a, None, None, rows, channels, positions, groups, layer.eps
+    )
+    _, by_weight, by_bias = torch.ops.aten.native_group_norm_backward(
+        g.view(1, rows * channels, -1),
+        a.view(1, rows * channels, -1),
+        mean.view(1, -1),
+        rate.view(1, -1),
+        a.new_ones(rows * channels),
+        1,
+        rows * channels,
+        positions,
+        rows * groups,
+        (False, True, True),
+    )
+    return by_weight.view(rows, channels), by_bias.view(rows, channels)
 
 
 def embedding(layer: nn.Embedding, indices: Tensor, g: Tensor, records: int) -> Measured:
@@ -84,7 +99,8 @@ def whole(gradients: Tensor) -> Measured:
     """Per-record gradients as they are, shape (n, *parameter's shape)."""
     flat = gradients.flatten(1)
     shape = gradients.shape[1:]
-    return Measured(flat.square().sum(1), lambda c: (c @ flat).view(shape))
+    squares = torch.linalg.vector_norm(flat, dim=1).square()
+    return Measured(squares, lambda c: (c @ flat).view(shape))
 
 
 def _over_draws(per_row: Tensor, records: int) -> Tensor:

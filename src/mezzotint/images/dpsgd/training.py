@@ -215,7 +215,8 @@ class PrivateTraining:
         self.done = step + 1
         mine = self._sample(step)
         sums = [self._clipped_sum(block, step, mine) for block in blocks]
-        noisy = self._add_noise(blocks, torch.cat(sums), step)
+        joined = sums[0] if len(sums) == 1 else torch.cat(sums)
+        noisy = self._add_noise(blocks, joined, step)
         self._assign(blocks, noisy)
 
     def check(self, step: int) -> None:
@@ -283,7 +284,7 @@ class PrivateTraining:
         """sum_i clip(u_i) as one float64 vector; private."""
         clipper, memory = self._clippers[block.name], self._memories.get(block.name)
         size = self._micro_batch or max(1, len(indices))
-        total = torch.zeros(_size(block.model), dtype=torch.float64, device=self._device)
+        total: Tensor | None = None
         for start in range(0, len(indices), size):
             part = indices[start : start + size]
             with self._out_of_memory():
@@ -293,9 +294,12 @@ class PrivateTraining:
                 held = None if memory is None else memory.read(part, self._device)
                 clipped = clipper(batch, draws, held)
                 sums = [clipped.sums[name].flatten() for name, _ in _trainable(block.model)]
-                total += torch.cat(sums)
+                joined = torch.cat(sums).double()
+                total = joined if total is None else total.add_(joined)
             if memory is not None and clipped.residual is not None:
                 memory.write(part, clipped.residual)
+        if total is None:
+            return torch.zeros(_size(block.model), dtype=torch.float64, device=self._device)
         return total
 
     def _add_noise(self, blocks: Sequence[Block], sums: Tensor, step: int) -> Tensor:
@@ -308,8 +312,8 @@ class PrivateTraining:
                 part = slice(start, start + _size(block.model))
                 unit, grid = block.clip * whole / block.share, self._source.grid
                 # On the noise's own grid, so that the sum's last digits tell nothing.
-                steps = (sums[part] / (unit * grid)).round()
-                sums[part] = (steps * grid + noise[part].to(steps)) * unit
+                steps = sums[part].div_(unit * grid).round_()
+                steps.add_(noise[part].div_(grid).to(steps)).mul_(unit * grid)
                 start = part.stop
         return self.world.send_(sums).to(self._device)
 
@@ -318,9 +322,9 @@ class PrivateTraining:
             for _, parameter in _trainable(block.model):
                 parameter.grad = None
         parameters = [p for block in blocks for _, p in _trainable(block.model)]
-        parts = noisy.split([p.numel() for p in parameters])
+        parts = noisy.div_(self._batch).split([p.numel() for p in parameters])
         for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad = (part / self._batch).view_as(parameter).to(parameter.dtype)
+            parameter.grad = part.view_as(parameter).to(parameter.dtype)
 
     def _gathered(self, memory: RecordMemory) -> np.ndarray:
         if self.world.size == 1:

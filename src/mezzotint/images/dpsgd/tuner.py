@@ -59,10 +59,10 @@ def tune(
     """
     n = min(micro_batch, _RECORDS)
     batch = tuple(part.to(device) for part in made_up(records, n))
-    layers = clipper.backward(batch, Draws(0, 0, np.arange(n), copies, device))
+    found = clipper.factors(batch, Draws(0, 0, np.arange(n), copies, device))
     known: dict[tuple[object, ...], str] = {}
     chosen = {}
-    for name, factors in clipper.factors(layers, n).items():
+    for name, factors in found.items():
         key = (factors.geometry, factors.x.shape, factors.m.shape, factors.shape)
         if key not in known:
             known[key] = _fastest(factors)
