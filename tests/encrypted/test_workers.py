@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mezzotint.encrypted.packing import pack_records
+from mezzotint.encrypted.products import units
 from mezzotint.encrypted.record_layout import RecordsLayout
-from mezzotint.encrypted.workers import Job, run_units
+from mezzotint.encrypted.workers import Job, processes, run_units
 from mezzotint.errors import DataError
 from mezzotint.tables.domain import Domain
 from tests.encrypted.kernel import CKKS, counts, key_pair, table
@@ -76,6 +77,17 @@ def test_only_what_is_missing_is_done_again(job):
     run_units(job, workers=1)
     assert paths[0].stat().st_mtime_ns == kept
     assert right(job)
+
+
+def test_workers_are_limited_by_cores_units_and_memory():
+    sizes = {f"a{i}": 50 for i in range(12)}
+    work = list(units(RecordsLayout(Domain(sizes), rows=(49152,))))
+    assert processes(work, workers=64, memory_bytes=10**12) == len(work) > 10
+    assert processes(work, workers=3, memory_bytes=10**12) == 3
+    assert 2 <= processes(work, workers=64) <= 4
+    assert processes(work, workers=64, memory_bytes=1) == 1
+    assert processes([]) == 0
+    assert processes(work) >= 1
 
 
 def test_a_damaged_upload_is_named_and_finished_units_are_kept(job):

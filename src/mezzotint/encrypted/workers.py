@@ -21,7 +21,11 @@ from mezzotint.encrypted.record_layout import RecordFile, RecordsLayout
 from mezzotint.encrypted.scheme import Ciphertext, PublicKeys, Scheme
 from mezzotint.errors import DataError, MezzotintError
 
+MEMORY_BYTES = 4 * 10**9
+"""What all worker processes together may take, by default."""
+
 _POLL_SECONDS = 0.05
+_PROCESS_BYTES = 10**8
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,32 @@ class FolderUploads:
         return self._kept[file]
 
 
+def processes(
+    pending: list[Unit], *, workers: int | None = None, memory_bytes: int = MEMORY_BYTES
+) -> int:
+    """How many processes to share units among: no more than cores, units, or memory for uploads."""
+    if not pending:
+        return 0
+    if workers is None:
+        has_affinity = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    room = memory_bytes // (_PROCESS_BYTES + max(unit.memory for unit in pending))
+    return max(1, min(workers, len(pending), room))
+
+
 def run_units(
-    job: Job, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    job: Job,
+    *,
+    workers: int | None = None,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Do what is not done yet, and give the files of all ciphertexts of cells, in order.
 
     Args:
         job: the job.
         workers: processes; none: one for each core that this process may use.
+        memory_bytes: fewer processes where they would take more; each keeps its own uploads.
         progress: told how many accumulators are done and how many there are in all.
 
     Raises:
@@ -93,35 +115,34 @@ def run_units(
     job.results.mkdir(parents=True, exist_ok=True)
     pending, total = job.pending(), job.layout.accumulators
     before = total - sum(unit.stop - unit.first for unit in pending)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    count = min(workers or cores, len(pending))
+    count = processes(pending, workers=workers, memory_bytes=memory_bytes)
     context = multiprocessing.get_context("spawn")
     shared = _Shared(
         context.Value("q", 0), context.Array("q", max(count, 1)), context.SimpleQueue()
     )
-    processes = [
+    team = [
         context.Process(target=_work, args=(job, pending, shared, index), daemon=True)
         for index in range(count)
     ]
     try:
-        for process in processes:
+        for process in team:
             process.start()
-        while any(process.is_alive() for process in processes):
+        while any(process.is_alive() for process in team):
             time.sleep(_POLL_SECONDS)
             if progress is not None:
                 progress(before + sum(shared.done), total)
-            if not shared.errors.empty() or any(process.exitcode for process in processes):
+            if not shared.errors.empty() or any(process.exitcode for process in team):
                 break
         if not shared.errors.empty():
             raise DataError(shared.errors.get())
-        if any(process.exitcode for process in processes):
+        if any(process.exitcode for process in team):
             raise MezzotintError(
                 f"a worker of the provider died with status "
-                f"{next(p.exitcode for p in processes if p.exitcode)}, for want of memory "
+                f"{next(p.exitcode for p in team if p.exitcode)}, for want of memory "
                 "perhaps. Finished blocks are kept: start again to go on, with fewer workers."
             )
     finally:
-        for process in processes:
+        for process in team:
             if process.is_alive():
                 process.terminate()
             if process.pid is not None:
