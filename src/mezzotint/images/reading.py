@@ -54,6 +54,7 @@ def read_images(
     """
     place = Path(path)
     if str(path) == DIGITS and not place.exists():
+        _require_no_choice(label, DIGITS)
         return _digits()
     if place.is_dir():
         from mezzotint.images.folders import read_folder
@@ -69,11 +70,20 @@ def read_images(
     from mezzotint.images import idx
 
     if idx.looks_like(place):
+        _require_no_choice(label, str(place))
         return idx.read_images(place, classes)
     raise DataError(
         f"{place}: this is neither an npz nor an IDX file; give one of those, a folder with one "
         "subfolder a class, or 'digits'"
     )
+
+
+def _require_no_choice(label: str | None, place: str) -> None:
+    if label is not None:
+        raise ParameterError(
+            f"label {label!r}: {place} has no attributes to choose from (arrays attr and "
+            "attr_names of an npz file); leave the label out"
+        )
 
 
 def _digits() -> Images:
@@ -97,11 +107,8 @@ def _read_npz(path: Path, label: str | None, classes: Sequence[str] | None) -> I
             f"{path}: it holds {', '.join(map(repr, arrays)) or 'nothing'}; give arrays x_train, "
             "y_train (and x_test, y_test), or x and y, or x and attr with attr_names"
         )
-    if label is not None and "attr" not in arrays:
-        raise ParameterError(
-            f"label {label!r}: {path} has no attributes to choose from (arrays attr and "
-            "attr_names); leave the label out"
-        )
+    if "attr" not in arrays:
+        _require_no_choice(label, str(path))
     found = {}
     names = classes if classes is not None else _names(arrays, path)
     for part, (pixels, targets) in parts.items():
