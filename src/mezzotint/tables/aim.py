@@ -49,7 +49,7 @@ from mezzotint.tables.workload import Wanted, Workload
 
 ROUNDS_PER_ATTRIBUTE = 16
 MEASURING = 0.9
-"""alpha: the share of a round that is spent on measuring; choosing takes the rest."""
+"""alpha: the share of a round that is spent on measuring; choosing takes the rest, if it costs."""
 MAX_MODEL_MB = 2.0
 
 
@@ -97,8 +97,9 @@ class AIM(Synthesizer):
         limit = ModelLimit(domain, zeros, self.max_model_mb)
         unit = sqrt(curator.unit.l2_squared)
         rounds = planned_rounds(domain)
-        sigma = unit * sqrt(rounds / (2 * MEASURING * rho))
-        epsilon = sqrt(8 * (1 - MEASURING) * rho / rounds)
+        measuring = 1.0 if curator.choices_are_free else MEASURING
+        sigma = unit * sqrt(rounds / (2 * measuring * rho))
+        epsilon = sqrt(8 * (1 - measuring) * rho / rounds)
 
         measurements = self._first_measurements(curator, sigma)
         model = self._estimate(domain, measurements, zeros=zeros)
@@ -109,8 +110,8 @@ class AIM(Synthesizer):
             left = curator.remaining_rho
             progress(1 - left / rho)
             if left < 2 * ((unit / sigma) ** 2 / 2 + epsilon**2 / 8):
-                sigma = unit * sqrt(1 / (2 * MEASURING * left))
-                epsilon = sqrt(8 * (1 - MEASURING) * left)
+                sigma = unit * sqrt(1 / (2 * measuring * left))
+                epsilon = sqrt(8 * (1 - measuring) * left)
                 last = True
             left -= (unit / sigma) ** 2 / 2 + epsilon**2 / 8
             queries = limit.affordable(weights, measurements, share=1 - left / rho)

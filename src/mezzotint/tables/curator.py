@@ -72,17 +72,27 @@ class Curator(Protocol):
         """The zCDP that is left."""
         ...
 
+    @property
+    def choices_are_free(self) -> bool:
+        """Whether ``choose`` costs nothing, so that a mechanism need not set budget aside for it.
+
+        A curator that has paid for noisy copies beforehand chooses from them in the clear.
+        """
+        ...
+
     def measure(self, query: Query, sigma: float) -> Measurement:
         """A noisy answer; costs ``unit.l2_squared / (2 sigma^2)``."""
         ...
 
     def choose(self, candidates: Iterable[Candidate], epsilon: float) -> int:
-        """The index of a candidate with a high score; costs ``epsilon^2 / 8``."""
+        """The index of a candidate with a high score; costs ``epsilon^2 / 8``, or nothing."""
         ...
 
 
 class TrustedCurator:
     """The curator who holds the exact counts in the clear, and a run to spend from."""
+
+    choices_are_free = False
 
     def __init__(self, counts: Counts, run: Run) -> None:
         self._counts = counts

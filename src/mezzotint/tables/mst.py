@@ -67,7 +67,9 @@ class MST(Synthesizer):
         domain, rho = curator.domain, curator.total_rho
         unit = sqrt(curator.unit.l2_squared)
         edges = len(domain) - 1
-        sigma = unit * sqrt(len(domain) / (2 * rho / (3 if edges else 1)))
+        # Thirds for the attributes, the choices and the pairs; halves, if choices cost nothing.
+        parts = (2 if curator.choices_are_free else 3) if edges else 1
+        sigma = unit * sqrt(len(domain) / (2 * rho / parts))
         measurements = [curator.measure(Query((a,)), sigma) for a in domain]
         model = self._estimate(domain, measurements, zeros=zeros)
         progress(1 / 3)
@@ -76,7 +78,7 @@ class MST(Synthesizer):
         tree = self._choose_tree(curator, model, epsilon=sqrt(8 * rho / 3 / edges))
         progress(2 / 3)
         common = {m.clique[0]: _common_values(m) for m in measurements}
-        sigma = unit * sqrt(edges / (2 * rho / 3))
+        sigma = unit * sqrt(edges / (2 * rho / parts))
         measurements += [curator.measure(Query(pair, common), sigma) for pair in tree]
         progress(1.0)
         return self._estimate_in_stages(domain, measurements, zeros=zeros)
