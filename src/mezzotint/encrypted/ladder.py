@@ -18,6 +18,8 @@ SMALLEST_SHARE = 0.75
 TAIL = 17
 """Noise beyond this many scales has probability below 2^-200: samplers and proofs leave it out."""
 
+_A_LITTLE_LESS = 0.99
+
 
 def tail(sigma: float) -> int:
     """A bound on discrete Gaussian noise that holds up to a probability below 2^-200."""
@@ -38,7 +40,11 @@ def ladder(job: Job, pool_cells: int) -> tuple[Level, ...]:
         levels.append(Level(job.copies_sigma / sqrt(2), cells))
     unit = job.budget.unit.l2_squared
     plan = job.synthesizer.plan(job.domain, job.budget, job.mechanism_rho)
-    sigmas = sorted({step.sigma for step in plan.steps if step.sigma is not None}, reverse=True)
+    # What the mechanism plans for choosing goes to measuring, where copies have paid for choosing.
+    kept = sum(step.share for step in plan.steps if step.sigma is not None)
+    scale = _A_LITTLE_LESS * sqrt(kept) if job.copies else 1.0
+    planned = {scale * step.sigma for step in plan.steps if step.sigma is not None}
+    sigmas = sorted(planned, reverse=True)
     smallest = sqrt(unit / (2 * job.mechanism_rho))
     largest = sorted((BLOCK * blocks(job.domain.cells(q)) for q in job.queries), reverse=True)
     rungs = list(sigmas)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -66,6 +67,7 @@ class Book:
     def __init__(self, levels: Sequence[Level]) -> None:
         self.levels = tuple(levels)
         self._next = [0] * len(levels)
+        self._sums = _sums(self.levels)
 
     def copy(self) -> Book:
         """The same book, to be written on apart."""
@@ -85,19 +87,13 @@ class Book:
         """
         whole = BLOCK * blocks(cells)
         half = Fraction(sigma) ** 2 / 2
-        best: tuple[Fraction, tuple[int, ...]] = (Fraction(0), ())
-        for size in range(1, MOST_SUMMANDS + 1):
-            for taken in combinations_with_replacement(range(len(self.levels)), size):
-                variance = sum((Fraction(self.levels[n].sigma) ** 2 for n in taken), Fraction(0))
-                enough = all(self.left(n) >= whole * taken.count(n) for n in set(taken))
-                if enough and best[0] < variance <= half:
-                    best = variance, taken
-        if not best[1]:
-            raise BudgetError(
-                f"the pool of encrypted noise is exhausted: no stock has {whole} entries left for "
-                f"noise of scale {sigma:.4g}. Make the job with a larger pool (pool_cells)"
-            )
-        return best[1]
+        for variance, taken in self._sums:
+            if variance <= half and all(self.left(n) >= whole * taken.count(n) for n in taken):
+                return taken
+        raise BudgetError(
+            f"the pool of encrypted noise is exhausted: no stock has {whole} entries left for "
+            f"noise of scale {sigma:.4g}. Make the job with a larger pool (pool_cells)"
+        )
 
     def take(self, sigma: float, cells: int) -> tuple[Draw, ...]:
         """Use up the entries that `choose` names."""
@@ -111,3 +107,15 @@ class Book:
     def scales(self, draws: Sequence[Draw]) -> tuple[float, ...]:
         """The scales of the entries that were drawn."""
         return tuple(self.levels[draw.level].sigma for draw in draws)
+
+
+@lru_cache(maxsize=16)
+def _sums(levels: tuple[Level, ...]) -> tuple[tuple[Fraction, tuple[int, ...]], ...]:
+    """Every sum of a few entries: its variance and the stocks, the largest first."""
+    sums = [
+        (sum((Fraction(levels[n].sigma) ** 2 for n in taken), Fraction(0)), taken)
+        for size in range(1, MOST_SUMMANDS + 1)
+        for taken in combinations_with_replacement(range(len(levels)), size)
+    ]
+    # Of equal variances the one of fewest entries.
+    return tuple(sorted(sums, key=lambda entry: (-entry[0], len(entry[1]), entry[1])))
