@@ -1,12 +1,15 @@
-# The two commands a newcomer needs; both set everything up on a fresh clone.
+# The commands a newcomer needs; they set everything up on a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo demo-encrypted test check clean
 
 demo: $(STAMP)
 	$(BIN)/mezzotint demo
+
+demo-encrypted: $(STAMP)
+	$(BIN)/mezzotint demo --encrypted --out mezzotint-demo-encrypted
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2

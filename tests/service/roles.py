@@ -109,10 +109,9 @@ class Gate:
                 pass
 
             def handle(self) -> None:
-                try:
+                # Somebody was killed in the middle of a sentence.
+                with contextlib.suppress(OSError, ValueError):
                     super().handle()
-                except (OSError, ValueError):
-                    pass  # somebody was killed in the middle of a sentence
 
             def finish(self) -> None:
                 with contextlib.suppress(OSError, ValueError):
@@ -122,10 +121,8 @@ class Gate:
             daemon_threads = True
 
             def shutdown_request(self, request: object) -> None:
-                try:
+                with contextlib.suppress(OSError):
                     super().shutdown_request(request)  # type: ignore[arg-type]
-                except OSError:
-                    pass
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mezzotint.cli import job, options, places, telling
+from mezzotint.cli import demo_encrypted, job, options, places, telling
+from mezzotint.cli.encrypting import LayoutName
 from mezzotint.cli.inputs import make_mechanism, open_table
 from mezzotint.cli.talk import Talk
 from mezzotint.errors import MezzotintError, ParameterError
@@ -23,7 +24,24 @@ def demo(
     ] = Path("mezzotint-demo"),
     epsilon: options.Epsilon = 1.0,
     delta: options.Delta = 1e-9,
-    mechanism: options.Mechanism = options.MechanismName.Mezzotint,
+    mechanism: Annotated[
+        options.MechanismName | None,
+        typer.Option(
+            "--mechanism",
+            "-m",
+            help="How the table is modelled; mezzotint by default, with --encrypted aim.",
+            rich_help_panel="Budget",
+        ),
+    ] = None,
+    encrypted: Annotated[
+        bool,
+        typer.Option(
+            "--encrypted", help="By way of encryption: data holder, provider and key holder."
+        ),
+    ] = False,
+    layout: Annotated[
+        LayoutName, typer.Option("--layout", help="With --encrypted: what is encrypted.")
+    ] = LayoutName.MARGINALS,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -35,7 +53,8 @@ def demo(
     from mezzotint.sources import write_table
 
     talk = Talk(json, quiet)
-    synthesizer = make_mechanism(mechanism, epsilon, delta, None, None)
+    usual = options.MechanismName.AIM if encrypted else options.MechanismName.Mezzotint
+    synthesizer = make_mechanism(mechanism or usual, epsilon, delta, None, None)
     _make_folder(out)
     data, yaml, rows, report = (
         out / name for name in ("data.csv", "schema.yaml", "synthetic.csv", "report.html")
@@ -49,6 +68,11 @@ def demo(
         telling.entry("Table", f"{data} (invented visits to a hospital that does not exist)"),
         telling.entry("Schema", f"{yaml} (what is public about the table)"),
     )
+    if encrypted:
+        roles = demo_encrypted.Places(data, rows, report, out / "model.mezzo", out / "roles")
+        told = demo_encrypted.demonstrate(synthesizer, schema, roles, layout.value, talk)
+        _tell(told, data, yaml, report, talk)
+        return
     told = job.synthesize(
         job.Fit(synthesizer, open_table(data), schema, dataset=data.name),
         job.Results(rows, report),
@@ -56,7 +80,11 @@ def demo(
         random_state=0,
         target="readmitted",
     )
-    told["files"] = telling.files(data=data, schema=yaml) | told["files"]
+    _tell(told, data, yaml, report, talk)
+
+
+def _tell(told: dict[str, Any], data: Path, schema: Path, report: Path, talk: Talk) -> None:
+    told["files"] = telling.files(data=data, schema=schema) | told["files"]
     talk.say("", f"Next: open {report} in a browser; `mezzotint --help` shows the commands.")
     talk.result({"command": "demo", **told})
 

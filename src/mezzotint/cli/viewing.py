@@ -10,7 +10,7 @@ from mezzotint.cli.talk import table
 if TYPE_CHECKING:
     from mezzotint.privacy.views import View
 
-_COLUMNS = ("who looks", "who cheats", "epsilon", "rho", "sees")
+_COLUMNS = ("who looks", "who cheats", "epsilon", "rho")
 
 
 def view_lines(views: Sequence[View]) -> Iterator[str]:
@@ -24,4 +24,4 @@ def _row(view: View) -> tuple[str, ...]:
         guarantee = ("its own data", "")
     else:
         guarantee = (f"{view.epsilon:.4g}", f"{view.rho:.4g}")
-    return view.role, view.corrupted or "nobody", *guarantee, "; ".join(view.sees)
+    return view.role, view.corrupted or "nobody", *guarantee

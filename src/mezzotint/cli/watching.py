@@ -46,6 +46,8 @@ class _Lines:
         self._talk, self._told = talk, ""
 
     def __call__(self, progress: Progress) -> None:
-        if progress.stage != self._told:
-            self._told = progress.stage
-            self._talk.note(f"... {progress.stage}")
+        # "encrypting noise-3-marks" is one of many that are one stage for people.
+        stage = progress.stage.partition("-")[0]
+        if not self._told.startswith(stage):
+            self._told = stage
+            self._talk.note(f"... {stage}")
