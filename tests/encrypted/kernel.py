@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from mezzotint.encrypted.embedding import to_coefficients
-from mezzotint.encrypted.scheme import Public, Scheme, seal
+from mezzotint.encrypted.library import seal
+from mezzotint.encrypted.scheme import Public, Scheme
 from mezzotint.encrypted.secret import SecretKeys
 
 BFV, CKKS, SCORES = "bfv-2048-v1", "ckks-8192-v1", "ckks-8192-scores-v1"

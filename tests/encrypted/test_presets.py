@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from mezzotint.encrypted.library import seal
 from mezzotint.encrypted.presets import (
     FLOOD,
     LARGEST_MARGIN,
@@ -11,7 +12,6 @@ from mezzotint.encrypted.presets import (
     fit_scores,
     preset,
 )
-from mezzotint.encrypted.scheme import seal
 from mezzotint.errors import ParameterError
 
 RECORDS = {"noise": 1000, "fold": 8192, "weights": (1, 1), "chunks": 6}

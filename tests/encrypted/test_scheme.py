@@ -1,4 +1,5 @@
 import ast
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.encrypted import scheme as scheme_module
+from mezzotint.encrypted.library import seal
 from mezzotint.encrypted.presets import MOST_SUMMANDS, PRESETS
 from mezzotint.encrypted.scheme import PublicKeys, Scheme, galois_elements
 from mezzotint.encrypted.secret import SecretKeys
-from mezzotint.errors import DataError, MezzotintError, ParameterError
+from mezzotint.errors import DataError, MezzotintError, MissingExtraError, ParameterError
 from tests.encrypted.kernel import BFV, CKKS, everything, key_pair
 
 KINDS = pytest.mark.parametrize("name", [BFV, CKKS])
@@ -164,7 +166,7 @@ def test_ciphertexts_of_another_kind_or_job_are_refused():
 
 def test_products_that_were_not_brought_back_are_refused():
     _, public = key_pair(CKKS)
-    scheme, square = public.scheme, scheme_module.seal().Ciphertext()
+    scheme, square = public.scheme, seal().Ciphertext()
     record = scheme.load(public.encrypt_record(np.ones(8), 2.0**43), scale=2.0**43)
     scheme.evaluator.multiply(record, record, square)
     scheme.evaluator.rescale_to_next_inplace(square)
@@ -206,13 +208,28 @@ def test_numbers_out_of_range_are_refused(name):
 
 def test_the_public_side_never_names_decryption():
     folder = Path(scheme_module.__file__).parent
-    public = ("scheme", "layout", "record_layout", "packing", "products", "workers", "scores")
+    public = (
+        "library",
+        "scheme",
+        "layout",
+        "record_layout",
+        "packing",
+        "products",
+        "workers",
+        "scores",
+    )
     for module in public:
         tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
         names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         imported = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not names & {"Decryptor", "SecretKey", "KeyGenerator"}
         assert "mezzotint.encrypted.secret" not in imported
+
+
+def test_without_the_library_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tenseal.sealapi", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "mezzotint\[encrypted\]"'):
+        seal()
 
 
 def test_one_rotation_key_for_each_level_of_packing_and_the_mirror():

@@ -24,8 +24,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from mezzotint.encrypted.costs import Cost
+from mezzotint.encrypted.library import saved, seal
 from mezzotint.encrypted.record_layout import RecordFile, RecordsLayout
-from mezzotint.encrypted.scheme import Ciphertext, Public, saved, seal
+from mezzotint.encrypted.scheme import Ciphertext, Public
 
 
 class Uploads(Protocol):

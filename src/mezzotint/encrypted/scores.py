@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mezzotint.encrypted.library import seal
 from mezzotint.encrypted.presets import Fit, fit_scores, preset
-from mezzotint.encrypted.scheme import Ciphertext, Public, seal
+from mezzotint.encrypted.scheme import Ciphertext, Public
 from mezzotint.errors import ParameterError
 from mezzotint.tables.domain import Clique, Domain
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mezzotint.encrypted.embedding import to_coefficients
+from mezzotint.encrypted.library import loaded, saved, seal
 from mezzotint.encrypted.presets import LARGEST_MARGIN, Preset
 from mezzotint.encrypted.scheme import (
     Ciphertext,
@@ -23,9 +24,6 @@ from mezzotint.encrypted.scheme import (
     Scheme,
     centred,
     galois_elements,
-    loaded,
-    saved,
-    seal,
 )
 from mezzotint.errors import DataError, ParameterError
 
