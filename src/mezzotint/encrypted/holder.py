@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from math import sqrt
 from pathlib import Path
@@ -35,7 +35,9 @@ from mezzotint.encrypted.job import Job, LayoutName, cells_layout
 from mezzotint.encrypted.layout import MarginalsLayout
 from mezzotint.encrypted.manifest import Identity, Manifest, write_atomic, write_private
 from mezzotint.encrypted.marks import BLOCK, Marker, blocks
+from mezzotint.encrypted.packing import pack_records
 from mezzotint.encrypted.public_folder import Progress, PublicFolder, silent
+from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.requests import REGISTER
 from mezzotint.encrypted.scheme import Public, Scheme
 from mezzotint.encrypted.wire import Message, canonical, pack_parts
@@ -47,7 +49,7 @@ from mezzotint.schema import Schema
 from mezzotint.sources import open_source
 from mezzotint.sources.fingerprint import fingerprint
 from mezzotint.tables.counting import coded, count
-from mezzotint.tables.domain import Domain
+from mezzotint.tables.domain import Clique, Domain
 from mezzotint.tables.synthesizer import as_schema
 
 LEAST_ROWS = 1024
@@ -65,6 +67,7 @@ def encrypt_table(
     dataset: str | None = None,
     rows_at_most: int | None = None,
     attributes: Sequence[str] | None = None,
+    shares: Sequence[Sequence[str]] | None = None,
     ways: int = 2,
     invitation: bytes | None = None,
     progress: Progress = silent,
@@ -88,6 +91,7 @@ def encrypt_table(
         rows_at_most: the public maximum of rows.
         attributes: what this holder has of the schema, where holders have different columns of
             the same people, row for row in one order; by default all.
+        shares: what each of these holders has; by default one other one has the rest.
         ways: marginals: attributes in the largest one that is encrypted.
         invitation: the key holder's; by default it is read beside its public folder.
         progress: told what is done.
@@ -103,28 +107,22 @@ def encrypt_table(
     invitation = _invitation(folder) if invitation is None else invitation
     domain = Domain(schema.sizes)
     held = domain.clique(domain.attributes if attributes is None else attributes)
-    mine = Domain({a: domain.sizes[a] for a in held})
-    cliques = list(cells_layout(layout, mine, [1], ways=ways).cliques)
-    if layout == "records":
-        columns = {a: np.concatenate(p) for a, p in _codes(source, schema, held).items()}
-        rows = len(columns[held[0]])
-        counts = None
-    else:
+    shares = _shares(domain, held, shares)
+    identity, nonce = Identity.create(), os.urandom(16).hex()
+    if layout == "marginals":
         if held != domain.attributes:
             raise ParameterError(
                 "layout 'marginals' with a part of the attributes: nobody can count pairs across "
                 "holders. Use layout 'records'"
             )
+        cliques = cells_layout(layout, domain, [1], ways=ways).cliques
         counts = count(source, schema, cliques)
-        rows = int(counts.marginal(cliques[0]).sum())
-    most = _rows_at_most(rows, rows_at_most)
-    identity, nonce = Identity.create(), os.urandom(16).hex()
-    place = cells_layout(layout, domain, [most], ways=ways)
-    preset = place.preset
-    encryptor = Scheme.of(preset).with_keys(folder.keys(preset.id))
-    if counts is not None:
+        most = _rows_at_most(int(counts.marginal(cliques[0]).sum()), rows_at_most)
+        place = cells_layout(layout, domain, [most], ways=ways)
         assert isinstance(place, MarginalsLayout)
-        values = place.flatten({c: counts.marginal(c) for c in place.cliques})
+        preset, packing = place.preset, None
+        encryptor = Scheme.of(preset).with_keys(folder.keys(preset.id))
+        values = place.flatten({c: counts.marginal(c) for c in cliques})
         marker = Marker(invitation, preset.ring_bits)
         marks = marker.make(_blocked(place, values), stream_name(identity.public, nonce, CELLS))
         names = [
@@ -132,7 +130,13 @@ def encrypt_table(
             _write(out, CELL_MARKS, encryptor, marks, progress),
         ]
     else:
-        raise ParameterError("layout 'records' is not open yet in this version")
+        columns = _columns(source, schema, held)
+        most = _rows_at_most(len(columns[held[0]]), rows_at_most)
+        place = cells_layout(layout, domain, [most], shares=shares)
+        assert isinstance(place, RecordsLayout)
+        preset, packing = place.preset, [place.left, place.right]
+        encryptor = Scheme.of(preset).with_keys(folder.keys(preset.id))
+        names = _write_records(out, place, place.shares.index(held), columns, encryptor, progress)
     _keep_keys(folder, preset.id, out)
     facts = {
         "keys": folder.id,
@@ -145,6 +149,8 @@ def encrypt_table(
         "name": name,
         "rows_at_most": most,
         "attributes": list(held),
+        "shares": None if shares is None else [list(share) for share in shares],
+        "packing": packing,
         "nonce": nonce,
     }
     manifest = Manifest.sign("upload", identity, facts, out, names)
@@ -186,7 +192,7 @@ def make_pool(
     names: list[str] = []
     preset = job.cells.preset
     encryptor = Scheme.of(preset).with_keys(PublicFolder.open(upload / "keys").keys(preset.id))
-    shares = sqrt(len(job.parties)) if job.combine == "rows" else 1.0
+    shares = sqrt(len(job.parties))
     marker = None
     if job.integral:
         marker = Marker((upload / "private/invitation").read_bytes(), preset.ring_bits)
@@ -277,12 +283,50 @@ def _write(
     return f"{stream}.bin"
 
 
-def _codes(source: Any, schema: Schema, held: Sequence[str]) -> dict[str, list[np.ndarray]]:
-    columns: dict[str, list[np.ndarray]] = {a: [] for a in held}
-    for batch in coded(source, schema):
+def _write_records(  # noqa: PLR0917 - all of them are needed
+    out: Path,
+    layout: RecordsLayout,
+    share: int,
+    columns: Mapping[str, np.ndarray],
+    encryptor: Public,
+    progress: Progress,
+) -> list[str]:
+    (out / "records").mkdir(parents=True, exist_ok=True)
+    total = sum(1 for _ in layout.files(0, share))
+    names = []
+    for number, (file, coefficients) in enumerate(pack_records(layout, 0, share, columns)):
+        progress("encrypting records", number, total)
+        names.append(f"records/{layout.local(file)[2].name}.ct")
+        (out / names[-1]).write_bytes(encryptor.encrypt_record(coefficients, layout.scale))
+    progress("encrypting records", total, total)
+    return names
+
+
+def _columns(source: Any, schema: Schema, held: Sequence[str]) -> dict[str, np.ndarray]:
+    """The coded columns that this holder has."""
+    mine = schema if tuple(held) == schema.names else schema.select(held)
+    parts: dict[str, list[np.ndarray]] = {a: [np.empty(0, np.int64)] for a in held}
+    for batch in coded(source, mine):
         for a in held:
-            columns[a].append(batch[a])
-    return columns
+            parts[a].append(batch[a])
+    return {a: np.concatenate(part).astype(np.int64) for a, part in parts.items()}
+
+
+def _shares(
+    domain: Domain, held: Clique, shares: Sequence[Sequence[str]] | None
+) -> tuple[Clique, ...] | None:
+    """What every holder has, in one order for all of them; None if each has everything."""
+    if held == domain.attributes:
+        return None
+    if shares is None:
+        shares = [held, [a for a in domain if a not in set(held)]]
+    every = sorted((domain.clique(s) for s in shares), key=lambda s: domain.attributes.index(s[0]))
+    if held not in every or sorted(a for s in every for a in s) != sorted(domain.attributes):
+        raise ParameterError(
+            f"shares = {[list(s) for s in shares]}: they must split the schema's attributes among "
+            f"the holders, and {list(held)} must be one of them"
+        )
+    return tuple(every)
 
 
 def _rows_at_most(rows: int, declared: int | None) -> int:

@@ -19,7 +19,8 @@ from typing import Any, Literal
 from mezzotint.encrypted.ladder import ladder, tail
 from mezzotint.encrypted.layout import Layout, MarginalsLayout
 from mezzotint.encrypted.manifest import Manifest
-from mezzotint.encrypted.pool import Level
+from mezzotint.encrypted.pool import MOST_SUMMANDS, Level
+from mezzotint.encrypted.presets import Fit
 from mezzotint.encrypted.refusal import Refusal
 from mezzotint.encrypted.wire import canonical
 from mezzotint.errors import MezzotintError, ParameterError
@@ -80,6 +81,8 @@ class Job:
         layout: "marginals" or "records".
         combine: what several holders hold: other "rows", or other "columns" of the same people.
         ways: in the marginals layout, attributes in the largest marginal that is encrypted.
+        packing: in the records layout, columns in a left and in a right polynomial.
+        shares: if data holders have other columns, what each of them has.
         schema_text: the schema's YAML.
         dataset: the data's name.
         mechanism: its name.
@@ -100,6 +103,8 @@ class Job:
     layout: LayoutName
     combine: Combine
     ways: int
+    packing: tuple[int, int] | None
+    shares: tuple[tuple[str, ...], ...] | None
     schema_text: str
     dataset: str
     mechanism: str
@@ -148,6 +153,8 @@ class Job:
             layout=first["layout"],
             combine=_combination(uploads),
             ways=first["ways"],
+            packing=_pair(first["packing"]),
+            shares=_split(first["shares"]),
             schema_text=first["schema"],
             dataset=dataset or first["dataset"],
             mechanism=mechanism.name,
@@ -199,8 +206,7 @@ class Job:
                 f"{self.mechanism} may ask for the marginal of {', '.join(missing[0])}, and the "
                 f"uploads hold marginals of up to {self.ways} attributes: encrypt with more ways"
             )
-        widest = max((level.sigma for level in self.levels), default=self.first_sigma)
-        self.cells.fit(noise=2 * tail(widest) + tail(self.first_sigma))
+        assert self.fit
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -240,7 +246,8 @@ class Job:
                 for p in document.pop("parties")
             )
             levels = tuple(Level.from_json(level) for level in document.pop("levels"))
-            job = cls(parties=parties, levels=levels, **document)
+            packing, shares = _pair(document.pop("packing")), _split(document.pop("shares"))
+            job = cls(parties=parties, levels=levels, packing=packing, shares=shares, **document)
             if job.to_bytes() != data:
                 raise ValueError("not in its one form")
             job.check()
@@ -308,8 +315,19 @@ class Job:
             self.domain,
             [party.rows_at_most for party in self.parties],
             ways=self.ways,
-            shares=None if self.combine == "rows" else [party.attributes for party in self.parties],
+            shares=self.shares,
+            packing=self.packing,
         )
+
+    @cached_property
+    def fit(self) -> Fit:
+        """The proof that the parameters hold the counts and all noise.
+
+        Raises:
+            ParameterError: if they do not.
+        """
+        widest = max((level.sigma for level in self.levels), default=self.first_sigma)
+        return self.cells.fit(noise=MOST_SUMMANDS * tail(widest))
 
     @cached_property
     def copies(self) -> tuple[Clique, ...]:
@@ -357,6 +375,7 @@ def cells_layout(
     *,
     ways: int = 2,
     shares: Sequence[Sequence[str]] | None = None,
+    packing: tuple[int, int] | None = None,
 ) -> Layout:
     """The layout of cells, from public facts.
 
@@ -366,6 +385,7 @@ def cells_layout(
         rows: the public maximum of each holder's rows.
         ways: marginals: attributes in the largest one.
         shares: records, if holders have other columns of the same people: each one's.
+        packing: records, once the first holder has chosen it.
     """
     if layout == "marginals":
         if shares is not None:
@@ -381,8 +401,8 @@ def cells_layout(
         from mezzotint.encrypted.record_layout import RecordsLayout
 
         if shares is not None:
-            return RecordsLayout(domain, rows=[max(rows)], shares=shares)
-        return RecordsLayout(domain, rows=list(rows))
+            return RecordsLayout(domain, rows=[max(rows)], shares=shares, packing=packing)
+        return RecordsLayout(domain, rows=list(rows), packing=packing)
     raise ParameterError(f"layout = {layout!r}: give marginals or records")
 
 
@@ -391,11 +411,12 @@ def _alike(uploads: Sequence[Manifest]) -> Mapping[str, Any]:
         raise ParameterError("a job needs at least one upload")
     first = uploads[0].facts
     for other in uploads[1:]:
-        for fact in ("keys", "preset", "layout", "schema", "ways"):
+        for fact in ("keys", "preset", "layout", "schema", "ways", "packing", "shares"):
             if other.facts[fact] != first[fact]:
                 raise ParameterError(
                     f"the uploads of {first['name']!r} and {other.facts['name']!r} differ in "
-                    f"their {fact}: encrypt both with the same keys, schema and layout"
+                    f"their {fact}: encrypt both with the same keys, schema, layout and "
+                    "rows_at_most"
                 )
     if len({manifest.identity for manifest in uploads}) < len(uploads):
         raise ParameterError("two uploads come from one holder: give each holder's upload once")
@@ -413,6 +434,17 @@ def _combination(uploads: Sequence[Manifest]) -> Combine:
         "the uploads' attributes overlap in part: each holder must hold all attributes (other "
         "rows), or no attribute that another one holds (other columns of the same people)"
     )
+
+
+def _pair(packing: Any) -> tuple[int, int] | None:
+    if packing is None:
+        return None
+    left, right = packing
+    return int(left), int(right)
+
+
+def _split(shares: Any) -> tuple[tuple[str, ...], ...] | None:
+    return None if shares is None else tuple(tuple(map(str, share)) for share in shares)
 
 
 def _party(manifest: Manifest) -> Party:

@@ -276,6 +276,7 @@ class _Desk:
         self._folder = folder
         self._secret = owner.secrets(job)
         self._scheme = Scheme.of(job.preset)
+        self._margin = job.fit.margin
         self._marker = owner.marker(job)
         self._book = Book(job.levels)
         self._run = owner.begin(job)
@@ -386,7 +387,7 @@ class _Desk:
         spends: Sequence[Spend],
     ) -> list[np.ndarray]:
         decoded = [
-            self._secret.decode(ciphertext, term.coefficients)
+            self._secret.decode(ciphertext, term.coefficients, margin=self._margin)
             for ciphertext, term in zip(ciphertexts, circuit.terms, strict=True)
         ]
         outputs = unblind(circuit, decoded, self._scheme.preset)

@@ -55,7 +55,7 @@ def ladder(job: Job, pool_cells: int) -> tuple[Level, ...]:
         wanted = sum(largest[:most]) + BLOCK * max(0, most - len(largest))
         entries = max(min(MOST_SUMMANDS * wanted, pool_cells), largest[0])
         levels.append(Level(sigma / sqrt(2), BLOCK * blocks(entries)))
-    holders = len(job.parties) if job.combine == "rows" else 1
+    holders = len(job.parties)
     if min(level.sigma for level in levels) / sqrt(holders) < SMALLEST_SHARE:
         raise ParameterError(
             f"epsilon = {job.epsilon:g}: a holder's share of the noise would have scale "

@@ -35,6 +35,7 @@ def run_in_process(
     place: str | Path,
     *,
     layout: LayoutName = "marginals",
+    attributes: Sequence[Sequence[str]] | None = None,
     progress: Progress = silent,
     **options: Any,
 ) -> FittedTable:
@@ -46,6 +47,7 @@ def run_in_process(
         mechanism: with its epsilon and delta.
         place: a folder.
         layout: "marginals" or "records".
+        attributes: what each data holder has, if they hold other columns of the same people.
         progress: told what is done.
         options: as `Job.create`.
     """
@@ -60,9 +62,11 @@ def run_in_process(
             layout,
             place / name,
             name=name,
+            attributes=None if attributes is None else attributes[number],
+            shares=attributes,
             progress=progress,
         )
-        for table, name in zip(tables, names, strict=True)
+        for number, (table, name) in enumerate(zip(tables, names, strict=True))
     ]
     job = Job.create(uploads, mechanism, **options)
     with KeyHolder.open(place / "keys", place / "keyholder") as role:

@@ -25,14 +25,16 @@ from typing import Protocol
 
 import numpy as np
 
+from mezzotint.encrypted import workers
 from mezzotint.encrypted.blinding import blind
-from mezzotint.encrypted.circuit import Circuit, Term
+from mezzotint.encrypted.circuit import CELLS, Circuit, Term
 from mezzotint.encrypted.curator import EncryptedCurator
 from mezzotint.encrypted.job import Job
 from mezzotint.encrypted.manifest import Manifest, write_atomic
 from mezzotint.encrypted.parsing import Sandbox
 from mezzotint.encrypted.pool import Book
 from mezzotint.encrypted.public_folder import Progress, PublicFolder, silent
+from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.refusal import Refusal
 from mezzotint.encrypted.requests import ANSWER, CLOSE, CLOSED, MEASURE, Measure, unpack_answers
 from mezzotint.encrypted.scheme import Ciphertext, Public, Scheme
@@ -79,13 +81,18 @@ class JobState:
 class ProviderJob:
     """One job at the provider; its state is its folder."""
 
-    def __init__(self, folder: Path, job: Job) -> None:
+    def __init__(self, folder: Path, job: Job, processes: int | None) -> None:
         self.folder = folder
         self.job = job
+        self.processes = processes
 
     @classmethod
-    def open(cls, folder: str | Path) -> ProviderJob:
+    def open(cls, folder: str | Path, *, processes: int | None = None) -> ProviderJob:
         """Take up a job.
+
+        Args:
+            folder: its folder.
+            processes: how many multiply; by default one for each core.
 
         Raises:
             Refusal: if there is none, or it cannot be meant.
@@ -95,7 +102,7 @@ class ProviderJob:
             data = (folder / "job.json").read_bytes()
         except OSError as error:
             raise Refusal(f"{folder.name} holds no job ({error.strerror})") from None
-        return cls(folder, Job.from_bytes(data))
+        return cls(folder, Job.from_bytes(data), processes)
 
     @property
     def state(self) -> JobState:
@@ -120,6 +127,7 @@ class ProviderJob:
             BudgetError: the pool of noise is exhausted.
         """
         self._verify(progress)
+        self._multiply(progress)
         synthesizer = self.job.synthesizer
         with Ledger.open(self.folder / "ledger.db") as ledger:
             run = self._begin(ledger)
@@ -177,9 +185,34 @@ class ProviderJob:
         with Sandbox() as sandbox:
             for number, (folder, manifest, file) in enumerate(files):
                 progress("checking uploads", number, len(files))
-                blobs = unpack_parts(manifest.bytes_of(folder, file.name))
-                sandbox.check(self.job.preset, blobs)
+                data = manifest.bytes_of(folder, file.name)
+                # Records are read by the workers, which are children as well.
+                if file.name.endswith(".bin"):
+                    sandbox.check(self.job.preset, unpack_parts(data))
         write_atomic(self.folder / "checked", b"")
+
+    def _multiply(self, progress: Progress) -> None:
+        """Layout "records": the cells from the rows, block by block, in processes of their own."""
+        layout = self.job.cells
+        if not isinstance(layout, RecordsLayout):
+            return
+        public = PublicFolder.open(self.folder / "keys").keys(self.job.preset)
+        work = workers.Job(layout, public, self._rows(layout), self.folder / "blocks")
+        workers.run_units(
+            work,
+            workers=self.processes,
+            progress=lambda done, of: progress("multiplying", done, of),
+        )
+
+    def _rows(self, layout: RecordsLayout) -> dict[tuple[int, int], Path]:
+        """Where each holder's rows are."""
+        places = {}
+        for number, (folder, _) in enumerate(self.uploads()):
+            share = 0
+            if self.job.shares is not None:
+                share = layout.shares.index(self.job.parties[number].attributes)
+            places[0 if self.job.shares else number, share] = folder / "records"
+        return places
 
     def _begin(self, ledger: Ledger) -> Run:
         request = request_id(
@@ -282,6 +315,9 @@ class Streams:
 
     def sum(self, term: Term) -> Ciphertext:
         """The ciphertext of a term."""
+        if term.stream == CELLS and isinstance(self._owner.job.cells, RecordsLayout):
+            path = self._owner.folder / "blocks" / f"cells-{term.ciphertext:05d}.ct"
+            return self.public.scheme.load(path)
         held = self._held(term.stream)
         ciphertexts = [self.public.scheme.load(parts[term.ciphertext]) for parts in held]
         return ciphertexts[0] if len(ciphertexts) == 1 else self.public.scheme.add(ciphertexts)
