@@ -105,6 +105,10 @@ def test_three_programs_make_a_model(scene, layout, capfd):
     upload = scene.upload(f"upload-{layout}", layout)
     said = told(capfd, *scene.words(upload))
     require_one_account(scene, said)
+    newest = max((scene.place / "provider").rglob("ledger.db"), key=lambda p: p.stat().st_mtime)
+    for ledger in (scene.place / "keys/state/ledger.db", newest):
+        shown = told(capfd, "ledger", "show", ledger)
+        assert shown["runs"][-1]["views"] == said["views"]
     colours = read_model(said["files"]["model"]).query(["colour", "member"]).counts
     # 900 rows, noise of some tens: who is blue is a member, and nobody else is.
     assert colours[2, 1] > colours[2, 0]

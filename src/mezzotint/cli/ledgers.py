@@ -10,6 +10,7 @@ import typer
 
 from mezzotint.cli import options, places, telling
 from mezzotint.cli.talk import Talk, table
+from mezzotint.cli.viewing import ledger_views, view_lines
 from mezzotint.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -48,18 +49,24 @@ def show(
     with _opened(ledger, read_only=True) as book:
         accounts = book.accounts() if dataset is None else (book.account(dataset),)
         runs, head = book.runs(dataset), book.head
+        views = ledger_views(ledger, book, runs)
     for account in accounts:
         talk.say(account.sentence())
     if not accounts:
         talk.say(f"{ledger}: nothing has been spent")
     if runs:
         talk.say("", *table(("run", "begun", "data set", *_COLUMNS), [_row(r) for r in runs]), "")
+    for number, seen in views.items():
+        talk.say(f"run {number}, by who looks:", *view_lines(seen), "")
     talk.say(f"head {head}")
     talk.result(
         {
             "command": "ledger show",
             "accounts": [telling.account_facts(account) for account in accounts],
-            "runs": [_run(run) for run in runs],
+            "runs": [
+                _run(run) | {"views": [view.to_json() for view in views.get(run.id, ())]}
+                for run in runs
+            ],
             "head": head,
         }
     )
