@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -221,3 +222,16 @@ def test_what_was_spent_stays_booked(monkeypatch, run):
     with Ledger.open("l.db") as ledger:
         assert ledger.account("digits").runs == 1
         assert len(ledger.releases(ledger.runs()[0].id)) == 1
+
+
+def test_pytorch_finds_its_way_in_a_true_process(place):
+    """Its optimisers ask where pandas is; what keeps pyarrow from it must not keep them."""
+    code = (
+        "import sys; from mezzotint.cli.app import run;"
+        "run(['plan', '-s', 'schema.yaml', '-q'], own_process=True);"
+        "import pyarrow, torch; pyarrow.array([1]);"
+        "torch.optim.AdamW(torch.nn.Linear(1, 1).parameters());"
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

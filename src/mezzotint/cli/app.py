@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from types import FrameType
 from typing import Annotated
 
@@ -90,16 +91,23 @@ def run(words: Sequence[str], *, own_process: bool) -> int:
 
 
 class _WithoutPandas:
-    """Lets pyarrow look for pandas in vain.
+    """Lets pyarrow import pandas in vain.
 
-    It imports pandas, where that is installed, to make its first array: a third of a second for
-    something that no command needs.
+    It does so, where that is installed, to make its first array: a third of a second for something
+    that no command needs. Who only asks where pandas is (PyTorch does) gets an answer.
     """
 
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, cls) if name == "pandas" else None  # type: ignore[arg-type]
+
     @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name=name)
+    def create_module(spec: ModuleSpec) -> None:
+        raise ModuleNotFoundError(name=spec.name)
+
+    @staticmethod
+    def exec_module(module: object) -> None:
+        """Never reached."""
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
