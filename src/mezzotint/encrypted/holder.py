@@ -76,8 +76,8 @@ def encrypt_table(
 
     Guarantee: none of its own; the ciphertexts hide what they hold (128-bit security).
     Private and public: rows and counts are private; the schema, ``rows_at_most`` and all sizes are
-        public. Without ``rows_at_most`` the number of rows is rounded up to a power of two, and
-        that power is released.
+        public. Without ``rows_at_most`` the number of rows is rounded up to an eighth of a power of
+        two, at least 1024, and what that gives is released.
     Units: rows.
 
     Args:
@@ -331,7 +331,8 @@ def _shares(
 
 def _rows_at_most(rows: int, declared: int | None) -> int:
     if declared is None:
-        return max(LEAST_ROWS, 1 << max(0, rows - 1).bit_length())
+        step = max(LEAST_ROWS, 1 << max(0, rows - 1).bit_length()) // 8
+        return max(LEAST_ROWS, step * -(-rows // step))
     if declared < rows:
         raise ParameterError(
             f"rows_at_most = {declared}: the table has more rows than that. Declare a public "

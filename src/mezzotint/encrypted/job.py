@@ -21,6 +21,7 @@ from mezzotint.encrypted.layout import Layout, MarginalsLayout
 from mezzotint.encrypted.manifest import Manifest
 from mezzotint.encrypted.pool import MOST_SUMMANDS, Level
 from mezzotint.encrypted.presets import Fit
+from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.refusal import Refusal
 from mezzotint.encrypted.wire import canonical
 from mezzotint.errors import MezzotintError, ParameterError
@@ -169,6 +170,58 @@ class Job:
         )
         draft.check()
         return draft._with(levels=() if keyholder == "holder" else ladder(draft, pool_cells))
+
+    @classmethod
+    def draft(
+        cls,
+        schema: Schema,
+        layout: LayoutName,
+        mechanism: Synthesizer,
+        rows: Sequence[int],
+        *,
+        shares: Sequence[Sequence[str]] | None = None,
+        ways: int = 2,
+        **options: Any,
+    ) -> Job:
+        """A job that nobody has encrypted anything for yet, to plan with.
+
+        Args:
+            schema: what is public about the table.
+            layout: "marginals" or "records".
+            mechanism: with its epsilon and delta.
+            rows: the public maximum of every holder's rows.
+            shares: if holders have other columns of the same people, what each has.
+            ways: marginals: attributes in the largest one that is encrypted.
+            options: as `create`.
+        """
+        domain = Domain(schema.sizes)
+        split = None if shares is None else [list(domain.clique(s)) for s in shares]
+        place = cells_layout(layout, domain, rows, ways=ways, shares=split)
+        packing = [place.left, place.right] if isinstance(place, RecordsLayout) else None
+        uploads = [
+            Manifest(
+                "upload",
+                f"{number:064x}",
+                {
+                    "keys": "",
+                    "key_holder": "",
+                    "preset": place.preset.id,
+                    "layout": layout,
+                    "ways": ways,
+                    "schema": schema.to_text(),
+                    "dataset": "draft",
+                    "name": f"holder-{number}",
+                    "rows_at_most": most,
+                    "attributes": list(domain.attributes) if split is None else split[number],
+                    "shares": split,
+                    "packing": packing,
+                },
+                (),
+                "",
+            )
+            for number, most in enumerate(rows)
+        ]
+        return cls.create(uploads, mechanism, **options)
 
     def _with(self, **changes: Any) -> Job:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -398,8 +451,6 @@ def cells_layout(
             cliques |= dict.fromkeys(Workload.of(domain, size).weights)
         return MarginalsLayout(domain, cliques, rows=sum(rows), holders=len(rows))
     if layout == "records":
-        from mezzotint.encrypted.record_layout import RecordsLayout
-
         if shares is not None:
             return RecordsLayout(domain, rows=[max(rows)], shares=shares, packing=packing)
         return RecordsLayout(domain, rows=list(rows), packing=packing)
