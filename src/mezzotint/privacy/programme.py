@@ -185,13 +185,12 @@ class Programme:
             raise ParameterError(f"low = {low!r} is not below high = {high!r}: exchange them")
 
         def by_rdp(scale: float) -> bool:
-            curve = build(scale).curve
-            return renyi.epsilon_of_curve(curve, budget.delta) <= budget.epsilon
+            return renyi.rough_epsilon(build(scale).events, budget.delta) <= budget.epsilon
 
         def by_pld(scale: float) -> bool:
             return build(scale).epsilon(budget.delta) <= budget.epsilon
 
-        # Renyi DP is quick and needs more noise: it gives a first guess from above.
+        # Renyi DP is quick and needs more noise: roughly, it gives a first guess from above.
         guess = _least(by_rdp, low, high, 1.05) if by_rdp(high) else high
         while not by_pld(guess):
             if guess >= high:

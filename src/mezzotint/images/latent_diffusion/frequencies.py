@@ -1,0 +1,75 @@
+"""A public frame for images: the low frequencies of the discrete cosine transform.
+
+It is the data-independent half of the encoder: an isometry from pictures that hold nothing finer,
+and a projection of all others. Nothing about it depends on the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mezzotint.images.data import ImageFacts
+
+_SIDES = {1: 12, 3: 8}
+_MOST_NUMBERS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """The lowest `side` x `side` frequencies of every channel. Public.
+
+    Attributes:
+        shape: height, width, channels of the images.
+        side: how many frequencies in each direction.
+    """
+
+    shape: tuple[int, int, int]
+    side: int
+
+    @classmethod
+    def of(cls, facts: ImageFacts) -> Frequencies:
+        """As fine as the shape and the number of classes allow.
+
+        The moments of all classes are released as one vector; with very many classes fewer
+        frequencies keep it within bounds.
+        """
+        side = min(_SIDES[facts.channels], facts.height, facts.width)
+        classes = len(facts.classes)
+        while side > 2 and classes * (side * side * facts.channels) ** 2 // 2 > _MOST_NUMBERS:
+            side -= 1
+        return cls(facts.shape, side)
+
+    @property
+    def size(self) -> int:
+        """How many numbers describe an image."""
+        return self.side * self.side * self.shape[2]
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """uint8 images (n, h, w, c), or floats of 0 to 1, to float64 (n, size).
+
+        The transform is orthonormal: a code is no longer than its image.
+        """
+        rows, columns = self._bases()
+        scaled = x / 255.0 if x.dtype == np.uint8 else x
+        codes = np.einsum("nhwc,ih,jw->ncij", scaled, rows, columns, optimize=True)
+        return codes.reshape(len(x), self.size)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Floats (n, size) to images (n, h, w, c), clipped to 0 to 1."""
+        rows, columns = self._bases()
+        grid = codes.reshape(-1, self.shape[2], self.side, self.side)
+        images = np.einsum("ncij,ih,jw->nhwc", grid, rows, columns, optimize=True)
+        return images.clip(0.0, 1.0)
+
+    def _bases(self) -> tuple[np.ndarray, np.ndarray]:
+        return _cosines(self.side, self.shape[0]), _cosines(self.side, self.shape[1])
+
+
+def _cosines(side: int, length: int) -> np.ndarray:
+    """The first rows of the orthonormal DCT-II matrix, shape (side, length)."""
+    place = (np.arange(length) + 0.5) * np.pi / length
+    basis = np.cos(np.arange(side)[:, None] * place) * np.sqrt(2 / length)
+    basis[0] /= np.sqrt(2)
+    return basis

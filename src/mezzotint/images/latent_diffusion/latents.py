@@ -1,0 +1,77 @@
+"""Desensitised latents: principal components of the released moments, and the Gaussians in them.
+
+The components come from released moments only, so the encoder is public. An image's latent is not:
+it is the image itself, seen through a public lens, and whoever touches it pays for it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mezzotint.images.latent_diffusion.frequencies import Frequencies
+from mezzotint.images.latent_diffusion.moments import Moments
+
+_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A linear encoder and decoder, and every class as a Gaussian in latent space. Public.
+
+    Attributes:
+        frame: the frequencies beneath.
+        centre: float64 (size,): the mean code.
+        components: float64 (size, k), orthonormal.
+        scale: divides latents, so that the widest has unit variance.
+        means: float64 (classes, k).
+        axes: float64 (classes, k, k): each class's principal axes, in columns.
+        variances: float64 (classes, k): along them.
+        spread: float64 (k,): the mean variance of each latent within classes.
+    """
+
+    frame: Frequencies
+    centre: np.ndarray
+    components: np.ndarray
+    scale: float
+    means: np.ndarray
+    axes: np.ndarray
+    variances: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, moments: Moments, frame: Frequencies, k: int) -> Latents:
+        """The k widest directions of all classes together."""
+        shares = moments.counts / moments.counts.sum()
+        centre = shares @ moments.means
+        apart = moments.means - centre
+        total = np.einsum("k,kij->ij", shares, moments.covariances)
+        total += np.einsum("k,ki,kj->ij", shares, apart, apart)
+        values, vectors = np.linalg.eigh(total)
+        components = vectors[:, ::-1][:, :k]
+        scale = float(np.sqrt(max(values[-1], 1e-12)))
+        means = apart @ components / scale
+        within = np.einsum("ia,kij,jb->kab", components, moments.covariances, components)
+        widths, axes = np.linalg.eigh(within / scale**2)
+        widths = np.maximum(widths, _FLOOR)
+        spread = np.einsum("k,kia,ka,kia->i", shares, axes, widths, axes)
+        return cls(frame, centre, components, scale, means, axes, widths, spread)
+
+    @property
+    def size(self) -> int:
+        """How many latents an image has."""
+        return self.components.shape[1]
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Images (n, h, w, c) to float32 latents (n, k); as private as the images."""
+        parts = [
+            (self.frame.encode(part) - self.centre) @ self.components / self.scale
+            for part in np.array_split(x, max(1, len(x) // 2000))
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Latents (n, k) to uint8 images (n, h, w, c)."""
+        codes = latents.astype(np.float64) @ self.components.T * self.scale + self.centre
+        return np.rint(self.frame.decode(codes) * 255).astype(np.uint8)
