@@ -29,8 +29,8 @@ class Measuring(Protocol):
         """The zCDP that the key holder has not recorded yet."""
         ...
 
-    def measure(self, queries: Sequence[Query], sigma: float) -> list[np.ndarray]:
-        """Noisy answers, all at one scale."""
+    def measure(self, queries: Sequence[Query], sigma: float) -> tuple[list[np.ndarray], float]:
+        """Noisy answers, all at one scale, and that scale: it may be a little larger."""
         ...
 
 
@@ -45,9 +45,9 @@ class EncryptedCurator:
         self._copies: NoisyCopies | None = None
         if job.copies:
             queries = [Query(clique) for clique in job.copies]
-            answers = desk.measure(queries, job.copies_sigma)
+            answers, sigma = desk.measure(queries, job.copies_sigma)
             held = dict(zip(job.copies, answers, strict=True))
-            self._copies = NoisyCopies(job.domain, held, job.copies_sigma)
+            self._copies = NoisyCopies(job.domain, held, sigma)
         self._rho = desk.remaining_rho
 
     @property
@@ -79,7 +79,7 @@ class EncryptedCurator:
         Private and public: all of it is public.
         """
         asked = query if self._job.keyholder == "holder" else Query(query.clique)
-        (values,) = self._desk.measure([asked], sigma)
+        (values,), sigma = self._desk.measure([asked], sigma)
         measurement = Measurement(query.clique, values, sigma, asked.groups)
         return measurement if self._copies is None else self._copies.merge(measurement)
 

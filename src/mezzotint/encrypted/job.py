@@ -37,7 +37,7 @@ from mezzotint.tables.synthesizer import Synthesizer
 from mezzotint.tables.workload import Workload
 
 FORMAT = 1
-SELECTION_SHARE = 0.1
+SELECTION_SHARE = 0.2
 POOL_CELLS = 1 << 14
 MECHANISMS: Mapping[str, Callable[..., Synthesizer]] = {
     kind.name: kind for kind in (AIM, MST, Independent, Mezzotint)
@@ -408,6 +408,11 @@ class Job:
         plan = self.synthesizer.plan(self.domain, self.budget, self.mechanism_rho)
         sigmas = [step.sigma for step in plan.steps if step.sigma is not None]
         return max([*sigmas, *([self.copies_sigma] if self.copies else [])])
+
+    @property
+    def least_sigma(self) -> float:
+        """The smallest scale of noise that the stocks serve."""
+        return sqrt(2) * min((level.sigma for level in self.levels), default=0.0)
 
     @property
     def marginal_ciphertexts(self) -> int:

@@ -25,7 +25,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import nextafter, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,7 +46,7 @@ from mezzotint.encrypted.ladder import tail
 from mezzotint.encrypted.manifest import Manifest, signed_by, write_atomic
 from mezzotint.encrypted.marks import BLOCK, MARKS, Marker, blocks
 from mezzotint.encrypted.parsing import Sandbox
-from mezzotint.encrypted.pool import Book
+from mezzotint.encrypted.pool import Book, own_scale
 from mezzotint.encrypted.refusal import Refusal
 from mezzotint.encrypted.requests import (
     ANSWER,
@@ -438,11 +438,6 @@ class _Desk:
         values = outputs[part.start : part.start + part.whole].copy()
         marks = outputs[part.marks : part.marks + MARKS * count]
         return self._marker.right(values, marks, once)
-
-
-def own_scale(sigma: float, others: Sequence[float]) -> float:
-    """The key holder's share, so that all variances add up to at least sigma^2."""
-    return nextafter(sqrt(sigma * sigma - sum(scale * scale for scale in others)), float("inf"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mezzotint.errors import ParameterError
 if TYPE_CHECKING:
     from mezzotint.encrypted.job import Job
 
-SMALLEST_SHARE = 0.75
+SMALLEST_SHARE = 1.2
 """Every party's share of noise has at least this scale; below, sums are too far from Gaussian."""
 
 TAIL = 17
@@ -48,19 +48,18 @@ def ladder(job: Job, pool_cells: int) -> tuple[Level, ...]:
     smallest = sqrt(unit / (2 * job.mechanism_rho))
     largest = sorted((BLOCK * blocks(job.domain.cells(q)) for q in job.queries), reverse=True)
     rungs = list(sigmas)
-    while rungs[-1] > smallest:
-        rungs.append(max(rungs[-1] / 2, smallest))
+    floor = SMALLEST_SHARE * sqrt(2 * len(job.parties))
+    if min([*rungs, *(level.sigma * sqrt(2) for level in levels)]) < floor:
+        raise ParameterError(
+            f"epsilon = {job.epsilon:g}: the mechanism would ask for noise of scale "
+            f"{rungs[-1]:.3g}, and with {len(job.parties)} data holders sums of shares are "
+            f"accounted for from {floor:.3g} on. Ask for a smaller epsilon"
+        )
+    while rungs[-1] > max(smallest, floor):
+        rungs.append(max(rungs[-1] / 2, smallest, floor))
     for sigma in rungs:
         most = max(1, int(job.mechanism_rho * 2 * sigma**2 / unit * 1.01))
         wanted = sum(largest[:most]) + BLOCK * max(0, most - len(largest))
         entries = max(min(MOST_SUMMANDS * wanted, pool_cells), largest[0])
         levels.append(Level(sigma / sqrt(2), BLOCK * blocks(entries)))
-    holders = len(job.parties)
-    if min(level.sigma for level in levels) / sqrt(holders) < SMALLEST_SHARE:
-        raise ParameterError(
-            f"epsilon = {job.epsilon:g}: a holder's share of the noise would have scale "
-            f"{min(level.sigma for level in levels) / sqrt(holders):.2g}, below "
-            f"{SMALLEST_SHARE:g}, where sums of shares are not accounted for. Ask for a smaller "
-            "epsilon"
-        )
     return tuple(levels)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations_with_replacement
+from math import nextafter, sqrt
 from typing import Any
 
 from mezzotint.encrypted.marks import BLOCK, blocks
@@ -119,3 +120,8 @@ def _sums(levels: tuple[Level, ...]) -> tuple[tuple[Fraction, tuple[int, ...]], 
     ]
     # Of equal variances the one of fewest entries.
     return tuple(sorted(sums, key=lambda entry: (-entry[0], len(entry[1]), entry[1])))
+
+
+def own_scale(sigma: float, others: Sequence[float]) -> float:
+    """The key holder's share, so that all variances add up to at least sigma^2."""
+    return nextafter(sqrt(sigma * sigma - sum(scale * scale for scale in others)), float("inf"))

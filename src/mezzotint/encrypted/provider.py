@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nextafter, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +32,7 @@ from mezzotint.encrypted.curator import EncryptedCurator
 from mezzotint.encrypted.job import Job
 from mezzotint.encrypted.manifest import Manifest, write_atomic
 from mezzotint.encrypted.parsing import Sandbox
-from mezzotint.encrypted.pool import Book
+from mezzotint.encrypted.pool import Book, own_scale
 from mezzotint.encrypted.public_folder import Progress, PublicFolder, silent
 from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.refusal import Refusal
@@ -44,8 +44,11 @@ from mezzotint.errors import MezzotintError
 from mezzotint.privacy import shared
 from mezzotint.privacy.ledger import Ledger, Run, request_id
 from mezzotint.privacy.statement import Statement
+from mezzotint.tables.domain import Clique
 from mezzotint.tables.fitted import FittedTable
 from mezzotint.tables.graphical import Query
+
+_ATTEMPTS = 50
 
 
 class ChannelError(MezzotintError):
@@ -250,11 +253,18 @@ class Desk:
         """The zCDP that is not spent yet, by the provider's own book of the key holder's rows."""
         return self._run.remaining_rho
 
-    def measure(self, queries: Sequence[Query], sigma: float) -> list[np.ndarray]:
-        """Noisy answers from the key holder, or from what it said before a restart."""
-        measure = Measure(self._number, tuple(queries), sigma)
+    def measure(self, queries: Sequence[Query], sigma: float) -> tuple[list[np.ndarray], float]:
+        """Noisy answers from the key holder, or from what it said before a restart.
+
+        Returns:
+            The answers, and the scale of their noise: ``sigma``, or a little more where sums of
+            shares cost more than one Gaussian would, or where stocks end.
+        """
         cliques = [query.clique for query in queries]
         levels = self._job.levels
+        if levels:
+            sigma = self._affordable(sigma, cliques)
+        measure = Measure(self._number, tuple(queries), sigma)
         draws = [
             self._book.take(sigma, self._job.domain.cells(c)) if levels else () for c in cliques
         ]
@@ -270,7 +280,24 @@ class Desk:
         answers = unpack_answers(self._job, measure, message.blobs)
         self._record(measure, circuit)
         self._number += 1
-        return answers
+        return answers, sigma
+
+    def _affordable(self, sigma: float, cliques: Sequence[Clique]) -> float:
+        """The least scale that costs no more than one Gaussian of scale ``sigma`` would."""
+        unit = self._job.budget.unit.l2_squared
+        sigma = max(sigma, self._job.least_sigma)
+        price = unit / (2 * sigma**2)
+        sizes = [self._job.domain.cells(clique) for clique in cliques]
+        cells = max(sizes)
+        for _ in range(_ATTEMPTS):
+            scales = [self._book.levels[n].sigma for n in self._book.choose(sigma, cells)]
+            own = own_scale(sigma, scales)
+            excess = float(shared.excess((own, *scales), cells))
+            needed = sqrt(unit / (2 * (price - excess))) if excess < price / 2 else 2 * sigma
+            if needed <= sigma:
+                break
+            sigma = needed * (1 + 1e-12)
+        return sigma
 
     def finish(self) -> Statement:
         """End the job at the key holder; its statement, verified."""
@@ -299,8 +326,7 @@ class Desk:
             if not others:
                 self._run.gaussian(f"counts of {query}", measure.sigma)
                 continue
-            variance = measure.sigma**2 - sum(scale * scale for scale in others)
-            own = nextafter(sqrt(variance), float("inf"))
+            own = own_scale(measure.sigma, others)
             about = f"counts of {query}"
             shared.record(self._run, about, own=own, others=others, cells=part.cells)
 
