@@ -15,7 +15,10 @@ from mezzotint.cli.viewing import view_lines
 from mezzotint.cli.watching import watching
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mezzotint.encrypted.job import Job
+    from mezzotint.encrypted.plan import EncryptedPlan
 
 _ROLES = "Roles"
 
@@ -164,8 +167,40 @@ def submit(
 
 def _tell_plan(job: Job, talk: Talk) -> None:
     """What would be sent and spent; nothing is sent for it."""
-    from mezzotint.encrypted.plan import plan
+    from mezzotint.encrypted.plan import plan_of
 
-    planned = plan(job)
-    talk.say(*planned.lines())
-    talk.result({"command": "submit --plan", **planned.to_json()})
+    planned = plan_of(job)
+    talk.say(*_plan_lines(job, planned), "", *view_lines(planned.views))
+    talk.result({"command": "submit", "plan": planned.to_json()})
+
+
+def _plan_lines(job: Job, plan: EncryptedPlan) -> Iterator[str]:
+    budget = job.budget
+    yield telling.entry("Budget", f"{budget} per {budget.unit}; rho {job.rho:.4g}")
+    yield telling.entry(
+        "Mechanism", f"{job.mechanism}, selection by {job.selection}, layout {job.layout}"
+    )
+    yield telling.entry(
+        "Upload",
+        f"{plan.ciphertexts:,} ciphertexts of each data holder, at most "
+        f"{plan.upload_bytes / 1e6:,.1f} MB ({plan.noise_bytes / 1e6:,.1f} MB of it noise), and "
+        f"{plan.keys_bytes / 1e6:,.1f} MB of keys",
+    )
+    yield telling.entry(
+        "Exchange", f"about {plan.exchange_bytes / 1e6:,.1f} MB between provider and key holder"
+    )
+    yield telling.entry(
+        "Work",
+        f"{plan.products:,} products of ciphertexts, {plan.relinearisations:,} relinearisations, "
+        f"{plan.rotations:,} other key switchings",
+    )
+    yield telling.entry(
+        "Time",
+        f"about {plan.holder_seconds:,.0f} CPU seconds of a data holder, "
+        f"{plan.provider_seconds:,.0f} of the provider, {plan.keyholder_seconds:,.0f} of the key "
+        "holder",
+    )
+    yield telling.entry("Memory", f"about {plan.memory_bytes / 1e6:,.0f} MB at the provider")
+    copies = plan.copies_sigma
+    chosen = "" if copies is None else f"; of copies to choose from {copies:,.1f}"
+    yield telling.entry("Noise", f"at first {plan.first_sigma:,.1f} rows{chosen}")
