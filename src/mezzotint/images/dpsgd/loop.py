@@ -25,6 +25,7 @@ def train(
     training: PrivateTraining,
     optimisers: Mapping[str, Any],
     *,
+    before: Callable[[int], None] | None = None,
     after: Callable[[int], None] | None = None,
     active: Callable[[int], Sequence[str]] | None = None,
     parts: Mapping[str, Stateful] | None = None,
@@ -39,6 +40,8 @@ def train(
     Args:
         training: Gives the gradients.
         optimisers: Block name to its optimiser.
+        before: Called with the step's number between the gradients and the optimisers: what is
+            public may be added to the gradients.
         after: Called with the step's number after the optimisers (generator steps, averages).
         active: Gives the names of the blocks that take part in a step; by default all.
         parts: What else a checkpoint must hold, by name: a generator, its optimiser, averages.
@@ -60,6 +63,8 @@ def train(
     for step in training.remaining():
         names = None if active is None else active(step)
         training.gradients(step, names)
+        if before is not None:
+            before(step)
         for name, optimiser in optimisers.items():
             if names is None or name in names:
                 optimiser.step()
