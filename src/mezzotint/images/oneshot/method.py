@@ -1,0 +1,161 @@
+"""Our own method, `mezzotint`: a few one-shot releases, then a generator trained on them alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mezzotint.errors import ParameterError
+from mezzotint.images.data import ImageData, ImageFacts
+from mezzotint.images.method import DEFAULT_DELTA, ImageMethod, Trained
+from mezzotint.images.oneshot.canvas import Canvas
+from mezzotint.images.oneshot.gaussians import MOST_COMPONENTS
+from mezzotint.images.oneshot.releases import BEFORE_TEACHER, Released, release_all, steps
+from mezzotint.images.oneshot.scattering import Scattering
+from mezzotint.images.oneshot.training import train
+from mezzotint.images.plan import Estimate
+from mezzotint.images.work import Work
+from mezzotint.privacy.accounting import Budget
+from mezzotint.privacy.events import Gaussian
+from mezzotint.privacy.programme import Programme
+from mezzotint.privacy.run import Run
+
+# Shares of the precision: pixels' moments, class Gaussians, features' moments, embeddings; the
+# teacher's steps have the rest.
+SHARES = 0.12, 0.17, 0.12, 0.12
+
+
+class MezzotintImages(ImageMethod):
+    """One-shot releases of moments, embeddings and a linear teacher; the rest is post-processing.
+
+    Released are: DP-PCA and a Gaussian a class of the pixels (`gaussians`); mean and second moments
+    of scattering features, which do not depend on data (`scattering`, `features`); mean embeddings
+    by class in random Fourier features of pixels and of scattering (`embedding`); gradient steps of
+    a linear classifier on whitened scattering features (`teacher`). From then on the private images
+    are not needed: a small network refines draws from the class Gaussians until their embeddings
+    match and the teacher takes them for what they are to be (`training`), and a draw that the
+    teacher takes for another class is drawn again (`generator`).
+
+    Theorem. Every release adds discrete Gaussian noise to a sum, over records, of integer vectors.
+    The vector of one record depends on that record and on earlier releases only, and its L2 norm is
+    at most a public bound for every possible record; so adding or removing a record changes the
+    sum by at most that, exactly (`integers`). Releases are adaptive, their noise multipliers fixed
+    beforehand. By adaptive composition the fit costs what `Programme.epsilon` says, by privacy
+    loss distributions: Gaussians compose to one Gaussian whose precision (1 / multiplier^2) is the
+    sum of theirs. Training and drawing are post-processing.
+
+    Neighbouring relation: one image with its label is added or removed. The number of images, in
+    all and by class, is private and enters by noisy counts; shape and list of classes are public.
+
+    Sources and departures: DP-PCA (Dwork et al. 2014); DP-MERF (Harder et al. 2021), whose
+    embeddings also have the label, while ours are one mean a class; the teacher follows Tramer and
+    Boneh 2021, with first-order scattering, released whitening, and full batches in place of
+    samples; matching embeddings in fixed features of images is NDPDC's idea (Zheng, Li 2023), who
+    optimise a few images a class where we train a generator.
+
+    Args:
+        epsilon, delta: the budget.
+        components: axes of the class Gaussians; by default as many as stand out of the noise.
+        frequencies: random frequencies of each embedding.
+        teacher_steps: releases that the teacher gets; by default 20 for small epsilon, up to 40.
+        width: channels of the refiner's first layer; a multiple of 4.
+        steps_of_training: batches of 256 that the refiner is trained on.
+        tries: how often an image is drawn at most until the teacher agrees.
+        effort: multiplies the training.
+    """
+
+    name: ClassVar[str] = "mezzotint"
+
+    def __init__(
+        self,
+        epsilon: float,
+        delta: float = DEFAULT_DELTA,
+        *,
+        components: int | None = None,
+        frequencies: int = 1000,
+        teacher_steps: int | None = None,
+        width: int = 16,
+        steps_of_training: int = 700,
+        tries: int = 4,
+        effort: float = 1.0,
+    ) -> None:
+        _require(components, "components", 1, MOST_COMPONENTS)
+        _require(frequencies, "frequencies", 1, 4000)
+        _require(teacher_steps, "teacher_steps", 1, 200)
+        _require(width, "width", 4, 256)
+        _require(steps_of_training, "steps_of_training", 0, 10**7)
+        _require(tries, "tries", 1, 1000)
+        if width % 4:
+            raise ParameterError(f"width = {width}: give a multiple of 4")
+        if not 0 < effort < 1e4:
+            raise ParameterError(f"effort = {effort!r}: give a factor such as 0.1 or 2.0")
+        self.epsilon = epsilon
+        self.delta = delta
+        self.components = components
+        self.frequencies = frequencies
+        self.teacher_steps = teacher_steps
+        self.width = width
+        self.steps_of_training = steps_of_training
+        self.tries = tries
+        self.effort = effort
+
+    @property
+    def _descent(self) -> int:
+        if self.teacher_steps is not None:
+            return self.teacher_steps
+        return round(min(40.0, max(20.0, 20.0 * self.epsilon**0.3)))
+
+    @property
+    def _batches(self) -> int:
+        return round(self.steps_of_training * self.effort)
+
+    def programme(self, facts: ImageFacts, budget: Budget) -> Programme:
+        """Gaussians whose precisions stand in fixed proportion."""
+        count = self._descent
+        shares = (*SHARES, *[(1 - sum(SHARES)) / count] * count)
+
+        def build(scale: float) -> Programme:
+            return Programme(tuple(Gaussian(scale / share**0.5) for share in shares))
+
+        return Programme.calibrated(budget, build)
+
+    def steps(self, facts: ImageFacts) -> tuple[str, ...]:
+        """What the releases are."""
+        return steps(self._descent)
+
+    def release(
+        self, data: ImageData, facts: ImageFacts, programme: Programme, run: Run, work: Work
+    ) -> Released:
+        """All releases: see `releases.release_all`, which states guarantee and sensitivity."""
+        return release_all(
+            data,
+            facts,
+            programme,
+            run,
+            work,
+            components=self.components,
+            frequencies=self.frequencies,
+        )
+
+    def train(self, released: Released, facts: ImageFacts, work: Work) -> Trained:
+        """Train the refiner on what was released."""
+        generator = train(
+            released, facts, work, steps=self._batches, width=self.width, tries=self.tries
+        )
+        return Trained(generator, released.moments.counts)
+
+    def estimate(self, facts: ImageFacts, device: str) -> Estimate:
+        """Roughly: features and gradient steps a record, and the training."""
+        n, size, canvas = facts.population or 10_000, Scattering(facts).size, Canvas.of(facts).size
+        releases = n * (size * self._descent * 2e-8 + (canvas**2 + size**2) * 3e-10 + 1e-3)
+        pixels = facts.height * facts.width
+        training = self._batches * (0.02 + pixels * (self.width / 16) ** 2 * 6e-4)
+        memory = 400 + (n * size * 2 + (canvas**2 + size**2) * 40) * 1e-6 + pixels * self.width / 20
+        return Estimate(releases + (canvas**3 + size**3) * 1e-9 + training, memory)
+
+
+def _require(value: int | None, name: str, least: int, most: int) -> None:
+    if value is not None and not (isinstance(value, int) and least <= value <= most):
+        raise ParameterError(f"{name} = {value!r}: give a whole number from {least} to {most}")
+
+
+assert len(SHARES) == BEFORE_TEACHER

@@ -1,0 +1,77 @@
+"""A linear classifier on whitened scattering features, by noisy gradient descent on all images.
+
+Every step is one Gaussian release: the sum over records of the gradient, which is the outer product
+of two integer vectors, the features and the clipped residual, and so has norm at most `UNIT`.
+
+References:
+    Tramer, Boneh. Differentially Private Learning Needs Better Features. ICLR 2021.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mezzotint.images.integers import (
+    BALL,
+    UNIT,
+    Block,
+    chunks,
+    cross_sums,
+    into_ball,
+    product,
+    rounded,
+)
+
+_CLIP = 1.0
+_RATE = 30.0
+_MOMENTUM = 0.9
+
+
+def gradient_blocks(size: int, classes: int) -> tuple[Block, ...]:
+    """What one record adds to a step."""
+    return (Block("gradient of the teacher", (size, classes), UNIT),)
+
+
+def gradient_sums(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The exact sum of clipped gradients of the cross-entropy. Private.
+
+    Args:
+        features: int16 of shape (n, size), rows within `BALL`.
+        labels: int64 of shape (n,).
+        weights: float64 of shape (size, K), public.
+
+    Returns:
+        int64 of shape (size, K): grid steps of `_CLIP / UNIT`.
+    """
+    size, classes = weights.shape
+    total = np.zeros((size, classes), np.int64)
+    whole, step = rounded(weights, BALL)
+    for part in chunks(len(features)):
+        rows = features[part].astype(np.float64)
+        logits = product(rows, whole, step / BALL)
+        # Column by column, so that no record's rounding depends on its company.
+        top = logits.max(axis=1, initial=-np.inf, keepdims=True)
+        scores = np.exp(np.maximum(logits - top, -700.0))
+        chances = scores / scores.sum(axis=1, keepdims=True)
+        residual = chances - (labels[part, None] == np.arange(classes))
+        total += cross_sums(rows, into_ball(residual, _CLIP))
+    return total
+
+
+class Descent:
+    """Heavy-ball descent on the noised gradients: post-processing.
+
+    Attributes:
+        weights: float64 of shape (size, K).
+    """
+
+    def __init__(self, size: int, classes: int, total: float) -> None:
+        self.weights = np.zeros((size, classes))
+        self._speed = np.zeros((size, classes))
+        self._total = total
+
+    def step(self, noised: np.ndarray) -> None:
+        """Go on by one noised gradient sum."""
+        gradient = noised * (_CLIP / UNIT / self._total)
+        self._speed = _MOMENTUM * self._speed + gradient
+        self.weights = self.weights - _RATE * self._speed

@@ -1,0 +1,146 @@
+"""The refiner learns to match what was released: post-processing, no private data.
+
+The loss has two parts. One is the squared distance between the synthetic images' mean embeddings by
+class and the released ones (a maximum mean discrepancy, for pixels, for scattering, and linear in
+scattering); the other asks that the released teacher takes an image for its class.
+
+A batch's own mean is a poor estimate of the generator's, and its square would reward images that
+are all alike. So the distance's gradient is taken with a running mean of earlier batches:
+<running mean - target, mean of this batch>.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mezzotint.images.data import ImageFacts
+from mezzotint.images.oneshot.canvas import Canvas
+from mezzotint.images.oneshot.draws import Draws
+from mezzotint.images.oneshot.generator import Judge, OneShotGenerator
+from mezzotint.images.oneshot.refiner import NOISE, Refiner
+from mezzotint.images.oneshot.releases import Released
+from mezzotint.images.work import Work
+
+_STAGE = "training the generator"
+_BATCH = 256
+_MOST_CLASSES = 32
+_LEARNING_RATE = 1.5e-3
+_MEMORY = 0.6
+_AVERAGE = 0.98
+_TEACHER_WEIGHT = 0.05
+
+
+def train(
+    released: Released, facts: ImageFacts, work: Work, *, steps: int, width: int, tries: int
+) -> OneShotGenerator:
+    """Train a refiner.
+
+    Args:
+        released: what it is to match.
+        facts: shape and classes.
+        work: seed, device, progress.
+        steps: how many batches.
+        width: channels of the refiner's first layer.
+        tries: see `OneShotGenerator`.
+    """
+    basis, moments = released.basis, released.moments
+    draws = Draws(Canvas.of(facts), basis.mean, basis.axes, moments.centres, moments.factors)
+    judge = Judge(facts, released.whitening.mean, released.whitening.matrix @ released.weights)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(work.seed)
+        refiner = Refiner(facts, width)
+    averaged = copy.deepcopy(refiner)
+    if steps:
+        fit = _Fit(released, facts, work, draws=draws, judge=judge, refiner=refiner)
+        fit.run(steps, averaged)
+    return OneShotGenerator(facts, draws, averaged, judge, width=width, tries=tries)
+
+
+class _Fit:
+    """One training: its tensors, and the loop."""
+
+    def __init__(
+        self,
+        released: Released,
+        facts: ImageFacts,
+        work: Work,
+        *,
+        draws: Draws,
+        judge: Judge,
+        refiner: Refiner,
+    ) -> None:
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+        self.work, self.draws, self.judge, self.refiner = work, draws, judge, refiner
+        self.shape = facts.height, facts.width
+        self.source = torch.Generator().manual_seed(work.seed)
+        self.pixels = tensor(released.frequencies.pixels)
+        self.features = tensor(released.frequencies.features)
+        self.whitening = tensor(released.whitening.matrix)
+        self.weights = tensor(released.weights)
+        self.targets = [tensor(target) for target in released.targets]
+        self.means = [target.clone() for target in self.targets]
+        self.seen = torch.zeros(len(facts.classes), dtype=torch.bool)
+
+    def run(self, steps: int, averaged: Refiner) -> None:
+        """Adam with a warm-up and a cosine; `averaged` follows the weights."""
+        optimiser = torch.optim.Adam(self.refiner.parameters(), _LEARNING_RATE, betas=(0.5, 0.99))
+        warm = max(1, min(50, steps // 10))
+        for step in range(steps):
+            rise = min(1.0, (step + 1) / warm)
+            fall = 0.5 * (1 + math.cos(math.pi * step / steps))
+            for group in optimiser.param_groups:
+                group["lr"] = _LEARNING_RATE * rise * (0.02 + 0.98 * fall)
+            optimiser.zero_grad()
+            loss, distance = self._loss()
+            loss.backward()
+            optimiser.step()
+            keep = min(_AVERAGE, step / (step + 10))
+            with torch.no_grad():
+                for slow, fast in zip(
+                    averaged.parameters(), self.refiner.parameters(), strict=True
+                ):
+                    slow.lerp_(fast, 1 - keep)
+            self.work.require_finite(_STAGE, distance)
+            self.work.progress(_STAGE, (step + 1) / steps, loss=distance)
+
+    def _loss(self) -> tuple[Tensor, float]:
+        """What to descend, and the embeddings' distance as far as it is known."""
+        classes = len(self.seen)
+        chosen = torch.randperm(classes, generator=self.source)[:_MOST_CLASSES]
+        each = max(2, _BATCH // len(chosen))
+        labels = chosen.repeat_interleave(each)
+        noise = torch.randn(len(labels), NOISE, *self.shape, generator=self.source)
+        images = self.refiner(self.draws(labels, self.source), labels, noise)
+        features = self.judge.features(images)
+        parts = (
+            _waves(self.draws.shrink(images), self.pixels),
+            _waves(features, self.features),
+            features,
+        )
+        loss, distance = torch.zeros(()), 0.0
+        for part, target, mean in zip(parts, self.targets, self.means, strict=True):
+            now = part.reshape(len(chosen), each, -1).mean(dim=1)
+            first = ~self.seen[chosen]
+            mean[chosen[first]] = now.detach()[first]
+            gap = mean[chosen] - target[chosen]
+            loss = loss + 2 * (gap * now).sum(dim=1).mean()
+            distance += float(gap.square().sum(dim=1).mean())
+            mean[chosen] = _MEMORY * mean[chosen] + (1 - _MEMORY) * now.detach()
+        self.seen[chosen] = True
+        logits = functional.normalize(features @ self.whitening, dim=1) @ self.weights
+        doubt = functional.cross_entropy(logits, labels)
+        return loss + _TEACHER_WEIGHT * doubt, distance
+
+
+def _waves(rows: Tensor, frequencies: Tensor) -> Tensor:
+    """Random Fourier features: shape (n, 2 m), norm 1."""
+    phases = rows @ frequencies
+    return torch.cat([torch.cos(phases), torch.sin(phases)], dim=1) / frequencies.shape[1] ** 0.5
