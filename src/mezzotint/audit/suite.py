@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mezzotint.audit.attack import FALSE_ALARM, Attack, Line, Progress
 from mezzotint.errors import MissingExtraError, ParameterError
@@ -81,6 +82,27 @@ def _black_box(mechanism: str) -> Callable[[float, float], Attack]:
     return make
 
 
+def _training(**settings: Any) -> Callable[[float, float], Attack]:
+    def make(epsilon: float, delta: float) -> Attack:
+        from mezzotint.audit.training import TrainingAttack
+
+        return TrainingAttack(epsilon, delta, **settings)
+
+    return make
+
+
+def _sampled(epsilon: float, delta: float) -> Attack:
+    from mezzotint.audit.training import SampledStepAttack
+
+    return SampledStepAttack(epsilon, delta)
+
+
+def _one_training(epsilon: float, delta: float) -> Attack:
+    from mezzotint.audit.training import OneTrainingAttack
+
+    return OneTrainingAttack(epsilon, delta)
+
+
 LISTED = (
     Listed("gaussian", _gaussian, 1_000_000, 100_000),
     Listed("gaussian-opendp", _gaussian_opendp, 100_000, 5_000),
@@ -94,6 +116,10 @@ LISTED = (
     Listed("independent-rows", _black_box("independent"), 2_000, 50),
     Listed("mst-rows", _black_box("mst"), 2_000, 50),
     Listed("aim-rows", _black_box("aim"), 1_000, 50),
+    Listed("dp-sgd", _training(), 200_000, 5_000, "images"),
+    Listed("dp-sgd-sampled", _sampled, 200_000, 5_000, "images"),
+    Listed("error-feedback", _training(steps=8, remember=True), 40_000, 2_000, "images"),
+    Listed("image-training", _one_training, 400, 100, "images"),
 )
 """Every attack, in the order of the page."""
 
