@@ -5,11 +5,11 @@ chosen from the copies afterwards is post-processing: it leaks nothing more, to 
 scores are looked at. A copy also improves the measurement of its own marginal, by its weight.
 
 A candidate's score is how far the model is from the counts, in rows. A copy's noise makes it look
-further, and by how much depends on the true distance: sigma sqrt(2 / pi) for a cell where the model
-is right, nothing for one where it is far off. So cells are taken in bins of similar expected counts.
-Where a bin's sum of squares, less the noise's, stands out, its cells are taken for Gaussian with that
-variance, and their distance is its square root times sqrt(2 / pi) a cell; elsewhere it is the sum of
-distances less what noise alone would give.
+further, by an amount that depends on the true distance: sigma sqrt(2 / pi) for a cell where the
+model is right, nothing for one where it is far off. So cells are taken in bins of similar expected
+counts. Where a bin's sum of squares, less the noise's, stands out, its cells are taken for Gaussian
+with that variance, and their distance is its square root times sqrt(2 / pi) a cell; elsewhere it is
+the sum of distances less what noise alone would give.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import numpy as np
 from mezzotint.tables.curator import Candidate
 from mezzotint.tables.domain import Clique, Domain
 from mezzotint.tables.graphical import Measurement, Query
-
 
 FIRST_BIN = 8
 STANDING_OUT = 2.0

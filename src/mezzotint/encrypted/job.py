@@ -37,7 +37,7 @@ from mezzotint.tables.synthesizer import Synthesizer
 from mezzotint.tables.workload import Workload
 
 FORMAT = 1
-SELECTION_SHARE = 0.2
+SELECTION_SHARE = 0.3
 POOL_CELLS = 1 << 14
 MECHANISMS: Mapping[str, Callable[..., Synthesizer]] = {
     kind.name: kind for kind in (AIM, MST, Independent, Mezzotint)
