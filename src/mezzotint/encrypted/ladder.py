@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SMALLEST_SHARE = 1.2
 """Every party's share of noise has at least this scale; below, sums are too far from Gaussian."""
 
+_FINE = 2**0.25
+"""The step of scales below four times the smallest."""
+
 TAIL = 17
 """Noise beyond this many scales has probability below 2^-200: samplers and proofs leave it out."""
 
@@ -56,7 +59,9 @@ def ladder(job: Job, pool_cells: int) -> tuple[Level, ...]:
             f"accounted for from {floor:.3g} on. Ask for a smaller epsilon"
         )
     while rungs[-1] > max(smallest, floor):
-        rungs.append(max(rungs[-1] / 2, smallest, floor))
+        # A run's last measurement has the scale that its budget leaves, anywhere at the bottom.
+        step = 2 if rungs[-1] > 4 * smallest else _FINE
+        rungs.append(max(rungs[-1] / step, smallest, floor))
     for sigma in rungs:
         most = max(1, int(job.mechanism_rho * 2 * sigma**2 / unit * 1.01))
         wanted = sum(largest[:most]) + BLOCK * max(0, most - len(largest))

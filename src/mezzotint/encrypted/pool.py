@@ -23,6 +23,8 @@ from mezzotint.encrypted.marks import BLOCK, blocks
 from mezzotint.errors import BudgetError
 
 MOST_SUMMANDS = 4
+NEAR = Fraction(95, 100)
+"""Entries whose variances add up to this share of what is wanted are not topped up."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,17 @@ class Book:
         """
         whole = BLOCK * blocks(cells)
         half = Fraction(sigma) ** 2 / 2
+        best: tuple[int, ...] | None = None
         for variance, taken in self._sums:
-            if variance <= half and all(self.left(n) >= whole * taken.count(n) for n in taken):
-                return taken
+            if best is not None and variance < NEAR * half:
+                break
+            # Near enough is as good as nearest: what is left over serves small scales.
+            fewer = best is None or len(taken) < len(best)
+            enough = all(self.left(n) >= whole * taken.count(n) for n in taken)
+            if fewer and enough and variance <= half:
+                best = taken
+        if best is not None:
+            return best
         raise BudgetError(
             f"the pool of encrypted noise is exhausted: no stock has {whole} entries left for "
             f"noise of scale {sigma:.4g}. Make the job with a larger pool (pool_cells)"
