@@ -79,6 +79,8 @@ def render(records: Sequence[dict[str, Any]], document: Path) -> None:
 
 def _ours(records: Sequence[dict[str, Any]], name: str) -> str:
     chosen = [r for r in records if r["data"] == name]
+    if not chosen:
+        return "Ours: not measured yet."
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for record in chosen:
         key = (record["epsilon"], record["device"], record["method"], tuple(record["settings"]))
