@@ -349,6 +349,14 @@ class Job:
         """The marginals that the mechanism may ask for."""
         return tuple(self.synthesizer.queries(self.domain))
 
+    @cached_property
+    def askable(self) -> frozenset[Clique]:
+        """Those marginals and all smaller ones in them that the uploads hold."""
+        asked = [frozenset(query) for query in self.queries]
+        return frozenset(
+            clique for clique in self.cells.cliques if any(set(clique) <= query for query in asked)
+        )
+
     @property
     def rows_at_most(self) -> int:
         """The public maximum of rows, all holders together."""

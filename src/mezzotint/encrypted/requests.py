@@ -89,7 +89,7 @@ def _query_to_json(query: Query) -> dict[str, Any]:
 
 def _query_from_json(job: Job, entry: Mapping[str, Any]) -> Query:
     clique = tuple(entry["clique"])
-    if clique not in set(job.queries):
+    if clique not in job.askable:
         raise ValueError("a marginal that the mechanism does not ask for")
     groups = {}
     for a, codes in entry["groups"].items():
