@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, sqrt
+from math import sqrt
 from typing import Any, Literal
 
 from mezzotint.encrypted.ladder import ladder, tail
@@ -246,6 +246,11 @@ class Job:
             raise ParameterError(
                 f"selection = {self.selection!r}: give noisy-marginals or squared-l2"
             )
+        if self.selection == "squared-l2":
+            raise ParameterError(
+                "selection = 'squared-l2': its scores can be computed under encryption (`scores`), "
+                "and no role asks for them yet. Use noisy-marginals"
+            )
         if not 0 < self.share < 1:
             raise ParameterError(f"share = {self.share!r}: give a share of the budget, as 0.1")
         if self.mechanism not in MECHANISMS or set(self.options) - _OPTIONS:
@@ -421,12 +426,6 @@ class Job:
     def least_sigma(self) -> float:
         """The smallest scale of noise that the stocks serve."""
         return sqrt(2) * min((level.sigma for level in self.levels), default=0.0)
-
-    @property
-    def marginal_ciphertexts(self) -> int:
-        """A bound on the ciphertexts that the key holder may be asked to decrypt in all."""
-        per_round = 4 + 4 * ceil(max(map(self.domain.cells, self.queries)) / 1024)
-        return 64 + 4 * self.cells.ciphertexts + per_round * 4 * self.requests_at_most
 
     @property
     def requests_at_most(self) -> int:
