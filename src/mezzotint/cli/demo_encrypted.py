@@ -55,7 +55,13 @@ def demonstrate(
     _make_room(places.roles)
     with watching(talk) as watch:
         fitted = run_in_process(
-            [source], schema, synthesizer, places.roles, layout=layout, progress=Pace(watch)
+            [source],
+            schema,
+            synthesizer,
+            places.roles,
+            layout=layout,
+            progress=Pace(watch),
+            dataset=places.data.name,
         )
     fitted.save(places.model)
     rows = fitted.sample(random_state=0)

@@ -99,7 +99,7 @@ def encrypt(
             min=1,
             metavar="N",
             help="A public maximum of the rows: files are as large as if there were so many. By "
-            "default the next power of two, from 1,024.",
+            "default the number rounded up, to an eighth of the next power of two.",
         ),
     ] = None,
     attributes: Annotated[
