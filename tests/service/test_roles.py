@@ -100,7 +100,7 @@ def require_one_account(scene: Scene, said: dict) -> None:
     assert model.sample(50).column_names == ["age", "colour", "member"]
 
 
-@pytest.mark.parametrize("layout", ["marginals"])
+@pytest.mark.parametrize("layout", ["marginals", "records"])
 def test_three_programs_make_a_model(scene, layout, capfd):
     upload = scene.upload(f"upload-{layout}", layout)
     said = told(capfd, *scene.words(upload))
@@ -117,6 +117,15 @@ def test_three_programs_make_a_model(scene, layout, capfd):
     # What a repetition would need is gone or owner-only.
     for path in (upload / "private").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_two_holders_make_a_model_of_all_their_rows(scene, capfd):
+    uploads = [scene.upload(f"holder-{number}", "marginals") for number in (1, 2)]
+    said = told(capfd, *scene.words(*uploads, model="both.mezzo"))
+    require_one_account(scene, said)
+    assert [view["role"] for view in said["views"]].count("one holder") == 1
+    # The same 900 people twice; noise of some tens.
+    assert 1500 < read_model(said["files"]["model"]).model.total < 2100
 
 
 def test_a_provider_that_is_killed_and_a_key_holder_that_restarts_lose_nothing(scene):

@@ -41,8 +41,8 @@ Selection = Annotated[
     SelectionName,
     typer.Option(
         "--selection",
-        help="How the mechanism chooses: from noisy copies of all marginals, or by FHAIM's squared "
-        "distances, for comparison.",
+        help="How the mechanism chooses: from noisy copies of all marginals. FHAIM's squared "
+        "distances are not served yet.",
         rich_help_panel="Budget",
     ),
 ]
