@@ -57,6 +57,12 @@ def test_programmes_stay_within_their_budgets(encoder: str, shuffle: bool, epsil
     assert len(plan.steps) == len(kinds)
 
 
+def test_a_plan_needs_no_number_of_images_and_buys_none():
+    plan = LipschitzVae(5.0, encoder="frequencies", shuffle=False).plan_for((8, 8), 3)
+    assert plan.count_budget is None
+    assert plan.programme.epsilon(1e-5) <= 5.0
+
+
 def test_shuffling_buys_less_noise():
     def noise(shuffle: bool) -> float:
         method = LipschitzVae(1.0, encoder="frequencies", shuffle=shuffle)

@@ -12,7 +12,7 @@ import numpy as np
 from mezzotint.errors import BudgetError, ParameterError
 from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.integers import BALL
-from mezzotint.images.method import DEFAULT_DELTA, ImageMethod, Trained
+from mezzotint.images.method import ASSUMED_POPULATION, DEFAULT_DELTA, ImageMethod, Trained
 from mezzotint.images.plan import Estimate
 from mezzotint.images.vae.deconvolution import CodeModel, channel, deconvolve
 from mezzotint.images.vae.encoder import (
@@ -105,7 +105,6 @@ class LipschitzVae(ImageMethod):
 
     name: ClassVar[str] = "lipschitz-vae"
     adjacency: ClassVar[Adjacency] = Adjacency.REPLACE_ONE
-    needs_population: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -128,16 +127,17 @@ class LipschitzVae(ImageMethod):
 
     def programme(self, facts: ImageFacts, budget: Budget) -> Programme:
         """The moments, if any, and the answers; calibrated together."""
-        assert facts.population is not None
+        # A fit always knows the number, which neighbours share; a plan may not.
+        n = facts.population or ASSUMED_POPULATION
         most = 2**24 // self._latent(facts)
-        if facts.population > most:
+        if n > most:
             raise ParameterError(
-                f"{facts.population:,} images with {self._latent(facts)} numbers a code are more "
-                f"than one release holds: take latent = {2**24 // facts.population} or less"
+                f"{n:,} images with {self._latent(facts)} numbers a code are more "
+                f"than one release holds: take latent = {2**24 // n} or less"
             )
         return _programme(
             budget,
-            facts.population,
+            n,
             len(facts.classes),
             self.encoder != "frequencies",
             self.shuffle,
