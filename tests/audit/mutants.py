@@ -755,3 +755,54 @@ def _draws_by_place(patch: pytest.MonkeyPatch) -> None:
         original(self, seed, step, np.arange(len(records)), copies, device)
 
     patch.setattr(draws, "__init__", init)
+
+
+# The encrypted path
+
+
+@mutant(
+    "encrypted/keyholder",
+    "the key holder leaves its share of the noise out",
+    "tests.audit.test_role_attacks:test_what_the_public_sees_holds",
+)
+def _keyholder_adds_nothing(patch: pytest.MonkeyPatch) -> None:
+    desk = of("encrypted.keyholder")._Desk
+    patch.setattr(desk, "_noise", staticmethod(lambda spend, size: np.zeros(size, np.int64)))
+
+
+@mutant(
+    "encrypted/holder",
+    "the data holders' stocks of noise have half of their scale",
+    "tests.audit.test_role_attacks:test_what_the_key_holder_sees_holds_and_is_twice_the_rho",
+)
+def _stocks_of_half_the_scale(patch: pytest.MonkeyPatch) -> None:
+    holder = of("encrypted.holder")
+    original = holder.discrete_gaussian
+    patch.setattr(holder, "discrete_gaussian", lambda spend, size: original(spend, size) // 2)
+
+
+@mutant(
+    "encrypted/views",
+    "the key holder's view is stated as the public's",
+    "tests.audit.test_role_attacks:test_what_the_key_holder_sees_holds_and_is_twice_the_rho",
+)
+def _view_of_the_keyholder_understated(patch: pytest.MonkeyPatch) -> None:
+    views, roles = of("encrypted.views"), of("audit.roles")
+    patch.setattr(views, "_without_own", lambda release: release.units)
+    # What was found before must not be remembered.
+    patch.setattr(roles, "probe", roles.probe.__wrapped__)
+
+
+@mutant(
+    "encrypted/pool",
+    "entries of the noise pool are used again",
+    "tests.encrypted.test_pool:test_an_exhausted_pool_says_so",
+)
+def _pool_entries_reused(patch: pytest.MonkeyPatch) -> None:
+    book = of("encrypted.pool").Book
+    original = book.take
+
+    def take(self, sigma, cells):
+        return original(self.copy(), sigma, cells)
+
+    patch.setattr(book, "take", take)

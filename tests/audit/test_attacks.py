@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mezzotint.audit import suite
-from mezzotint.audit.attack import FALSE_ALARM, ScoredAttack, histogram
+from mezzotint.audit.attack import FALSE_ALARM, OneRunAttack, ScoredAttack, histogram
 from mezzotint.audit.brief import BriefRuns, coarse_estimate
 from mezzotint.audit.claims import gaussian_epsilon
 from mezzotint.audit.page import render
@@ -182,7 +182,7 @@ def test_every_attack_is_one():
     for entry in suite.LISTED:
         if suite.available(entry):
             attack = entry.make(4.0, DELTA)
-            assert attack.claim.epsilon == 4.0
+            assert attack.epsilon == 4.0
             assert attack.title and attack.attacker and attack.left_out
-            if isinstance(attack, ScoredAttack):
-                assert attack.visible().delta == DELTA
+            assert attack.delta == DELTA
+            assert isinstance(attack, ScoredAttack | OneRunAttack)

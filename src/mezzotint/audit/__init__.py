@@ -6,6 +6,7 @@
     brief     what makes a hundred thousand releases affordable, and what is left out for it
     single    Gaussian noise, a noisy choice, randomised response
     tables    Independent, MST, AIM, Mezzotint: every release, or synthetic rows only
+    roles     what each role of an encrypted job sees (needs tenseal)
     training  DP-SGD, error feedback, a whole training (needs torch)
     suite     all attacks by name
     page      the audit as one self-contained page

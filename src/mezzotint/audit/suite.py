@@ -82,6 +82,15 @@ def _black_box(mechanism: str) -> Callable[[float, float], Attack]:
     return make
 
 
+def _role(role: str) -> Callable[[float, float], Attack]:
+    def make(epsilon: float, delta: float) -> Attack:
+        from mezzotint.audit.roles import RoleAttack
+
+        return RoleAttack(role, epsilon, delta)
+
+    return make
+
+
 def _training(**settings: Any) -> Callable[[float, float], Attack]:
     def make(epsilon: float, delta: float) -> Attack:
         from mezzotint.audit.training import TrainingAttack
@@ -116,6 +125,9 @@ LISTED = (
     Listed("independent-rows", _black_box("independent"), 2_000, 50),
     Listed("mst-rows", _black_box("mst"), 2_000, 50),
     Listed("aim-rows", _black_box("aim"), 1_000, 50),
+    Listed("encrypted-public", _role("public"), 100_000, 2_000, "encrypted"),
+    Listed("encrypted-keyholder", _role("keyholder"), 100_000, 2_000, "encrypted"),
+    Listed("encrypted-cheating-provider", _role("cheating-provider"), 100_000, 2_000, "encrypted"),
     Listed("dp-sgd", _training(), 200_000, 5_000, "images"),
     Listed("dp-sgd-sampled", _sampled, 200_000, 5_000, "images"),
     Listed("error-feedback", _training(steps=8, remember=True), 40_000, 2_000, "images"),
