@@ -89,14 +89,14 @@ class DpMerf(ImageMethod):
         delta: float = DEFAULT_DELTA,
         *,
         features: int = 1000,
-        length: float = 0.25,
+        length: float = 0.37,
         steps_of_training: int = 1000,
         effort: float = 1.0,
     ) -> None:
         if not 1 <= features <= 20_000:
             raise ParameterError(f"features = {features!r}: give 1 to 20,000 frequencies")
         if not 0 < length < 100:
-            raise ParameterError(f"length = {length!r}: give a difference of pixels such as 0.25")
+            raise ParameterError(f"length = {length!r}: give a difference of pixels such as 0.37")
         if steps_of_training < 1 or not 0 < effort < 1e4:
             raise ParameterError(
                 f"steps_of_training = {steps_of_training!r}, effort = {effort!r}: give at least "

@@ -147,8 +147,8 @@ def cross_sums(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:
-    """Slices that cover n records, `size` at a time; one empty slice where there are none."""
-    for start in range(0, max(n, 1), size):
+    """Slices that cover n records, `size` at a time."""
+    for start in range(0, n, size):
         yield slice(start, min(n, start + size))
 
 

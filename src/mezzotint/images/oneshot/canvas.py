@@ -65,7 +65,7 @@ class Canvas:
         missing = (height * self.factor - self.height, width * self.factor - self.width)
         x = np.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
         x = x.reshape(len(x), height, self.factor, width, self.factor, channels)
-        return x.sum(axis=(2, 4), dtype=np.int64).reshape(len(x), -1).astype(np.float64)
+        return x.sum(axis=(2, 4), dtype=np.int64).reshape(len(x), self.size).astype(np.float64)
 
     @property
     def radius(self) -> float:

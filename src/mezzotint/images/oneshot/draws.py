@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mezzotint.images.oneshot.canvas import Canvas
+
+_NAMES = "mean", "axes", "centres", "factors"
 
 
 class Draws:
@@ -36,6 +40,13 @@ class Draws:
             torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in arrays
         )
 
+    def to(self, device: str) -> Draws:
+        """The same on another device."""
+        other = copy.copy(self)
+        for name in _NAMES:
+            setattr(other, name, getattr(self, name).to(device))
+        return other
+
     @property
     def classes(self) -> int:
         """How many classes there are."""
@@ -43,7 +54,9 @@ class Draws:
 
     def __call__(self, labels: Tensor, source: torch.Generator) -> Tensor:
         """One blurred image a label: float32 of shape (n, channels, height, width) in [0, 1]."""
-        noise = torch.randn(len(labels), self.axes.shape[1], generator=source)
+        noise = torch.randn(
+            len(labels), self.axes.shape[1], generator=source, device=self.mean.device
+        )
         spread = torch.einsum("nij,nj->ni", self.factors[labels], noise)
         pixels = self.mean + (self.centres[labels] + spread) @ self.axes.T
         return self.expand(pixels.clamp(0.0, 1.0))
@@ -72,8 +85,7 @@ class Draws:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers by name."""
-        names = "mean", "axes", "centres", "factors"
-        return {name: getattr(self, name).numpy() for name in names}
+        return {name: getattr(self, name).numpy() for name in _NAMES}
 
 
 def as_pixels(images: Tensor) -> np.ndarray:

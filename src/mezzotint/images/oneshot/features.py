@@ -26,6 +26,7 @@ from mezzotint.images.oneshot.scattering import Scattering
 _WEIGHT = BALL // 2
 _TINY = 1e-9
 _FLOOR = 1e-3
+_DROWNED = 0.3
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ def raw_features(scattering: Scattering, data: ImageData) -> np.ndarray:
     """Integer features of all private images: int16 of shape (n, size). Private."""
     held = np.zeros((len(data), scattering.size), np.int16)
     for part in chunks(len(data)):
-        if len(data):
-            held[part] = into_ball(scattering.exact(data.x[part]), _TINY)
+        held[part] = into_ball(scattering.exact(data.x[part]), _TINY)
     return held
 
 
@@ -73,8 +73,7 @@ def mean_from(noised: np.ndarray, total: float) -> np.ndarray:
 def centre(features: np.ndarray, mean: np.ndarray) -> None:
     """Take the public mean off all private features, in place; norms become 1 again."""
     for part in chunks(len(features)):
-        if len(features):
-            features[part] = into_ball(features[part].astype(np.float64) / BALL - mean, _TINY)
+        features[part] = into_ball(features[part].astype(np.float64) / BALL - mean, _TINY)
 
 
 def moment_sums(features: np.ndarray) -> list[np.ndarray]:
@@ -85,10 +84,19 @@ def moment_sums(features: np.ndarray) -> list[np.ndarray]:
     return [total]
 
 
-def whitening_from(mean: np.ndarray, noised: np.ndarray, total: float) -> Whitening:
-    """Directions as wide as the others, save those that drown in noise: post-processing."""
+def whitening_from(mean: np.ndarray, noised: np.ndarray, total: float, sigma: float) -> Whitening:
+    """Directions as wide as the others, save those that drown in noise: post-processing.
+
+    Args:
+        mean: of the features.
+        noised: their second moments as released.
+        total: about how many images there are.
+        sigma: noise multiplier of that release.
+    """
     values, vectors = np.linalg.eigh(symmetric(noised) / (total * UNIT))
-    return Whitening(mean, vectors / np.sqrt(np.maximum(values, _FLOOR)))
+    # The largest eigenvalue that noise alone has.
+    noise = sigma * np.sqrt(2 * len(mean)) / total
+    return Whitening(mean, vectors / np.sqrt(np.maximum(values, max(_FLOOR, _DROWNED * noise))))
 
 
 def whiten(features: np.ndarray, whitening: Whitening) -> None:

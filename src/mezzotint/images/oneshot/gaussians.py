@@ -29,6 +29,12 @@ from mezzotint.images.integers import (
 from mezzotint.images.oneshot.canvas import Canvas
 
 MOST_COMPONENTS = 64
+# Fewer axes would make all draws alike, even where all is noise.
+_LEAST = 4
+# An axis is kept if its variance is so many times what noise will add to a class's covariance.
+_CLEAR = 4.0
+# Coordinates are shortened at so many times their root mean square norm.
+_RADIUS = 1.5
 # Weights of the blocks of one record: how many (1/4), where (1/2), how spread (1).
 COUNT = UNIT // 4
 _SUM_WEIGHT = BALL // 2
@@ -113,17 +119,13 @@ def basis_from(
         spread = _RADIUS**2 * np.cumsum(values[:most])
         noise = l2_bound(class_blocks(1, 1)) / UNIT * sigma * spread * np.sqrt(2 * width)
         clear = np.flatnonzero(values[:most] > _CLEAR * noise * classes / n)
-        components = int(clear[-1]) + 1 if len(clear) else 1
+        components = max(_LEAST, int(clear[-1]) + 1 if len(clear) else 1)
     k = max(1, min(components, most))
     unit = canvas.radius
     radius = _RADIUS * unit * float(np.sqrt(values[:k].sum()))
     return Basis(
         n, mean * unit, vectors[:, :k].copy(), values[:k] * unit**2, max(radius, 1e-3 * unit)
     )
-
-
-_RADIUS = 1.5
-_CLEAR = 4.0
 
 
 def class_blocks(classes: int, k: int) -> tuple[Block, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -35,6 +36,13 @@ class Judge:
             raise ValueError("the teacher's arrays have wrong shapes")
         self.mean = torch.from_numpy(np.ascontiguousarray(mean, np.float32))
         self.weights = torch.from_numpy(np.ascontiguousarray(weights, np.float32))
+
+    def to(self, device: str) -> Judge:
+        """The same on another device."""
+        other = copy.copy(self)
+        other._scattering = copy.deepcopy(self._scattering).to(device)
+        other.mean, other.weights = self.mean.to(device), self.weights.to(device)
+        return other
 
     def features(self, images: Tensor) -> Tensor:
         """Centred features of norm 1: shape (n, features)."""
@@ -83,10 +91,11 @@ class OneShotGenerator:
         source = torch.Generator().manual_seed(seed)
         wanted = torch.from_numpy(np.asarray(labels, np.int64))
         images = self._refined(wanted, source)
-        if self._tries > 1:
-            margins = self._judge.margins(images, wanted)
+        if self._tries == 1:
+            return as_pixels(images)
+        margins = self._judge.margins(images, wanted)
         for _ in range(self._tries - 1):
-            again = torch.nonzero(margins <= 0).flatten()
+            again = torch.nonzero(margins.le(0.0)).flatten()
             if not len(again):
                 break
             fresh = self._refined(wanted[again], source)

@@ -73,7 +73,7 @@ class MezzotintImages(ImageMethod):
         components: int | None = None,
         frequencies: int = 1000,
         teacher_steps: int | None = None,
-        width: int = 16,
+        width: int = 12,
         steps_of_training: int = 700,
         tries: int = 4,
         effort: float = 1.0,
@@ -148,7 +148,7 @@ class MezzotintImages(ImageMethod):
         n, size, canvas = facts.population or 10_000, Scattering(facts).size, Canvas.of(facts).size
         releases = n * (size * self._descent * 2e-8 + (canvas**2 + size**2) * 3e-10 + 1e-3)
         pixels = facts.height * facts.width
-        training = self._batches * (0.02 + pixels * (self.width / 16) ** 2 * 6e-4)
+        training = self._batches * (0.02 + pixels * (self.width / 16) ** 1.5 * 6e-4)
         memory = 400 + (n * size * 2 + (canvas**2 + size**2) * 40) * 1e-6 + pixels * self.width / 20
         return Estimate(releases + (canvas**3 + size**3) * 1e-9 + training, memory)
 

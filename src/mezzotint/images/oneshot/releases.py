@@ -106,7 +106,7 @@ def release_all(
     done(2)
     blocks = features.moment_blocks(size)
     (second,) = release(run, 2, about[2], blocks, features.moment_sums(private))
-    whitening = features.whitening_from(mean, second, basis.total)
+    whitening = features.whitening_from(mean, second, basis.total, sigmas[2])
 
     done(3)
     waves = Frequencies.draw(canvas.size, size, frequencies, _spread(moments), work.seed)
@@ -120,7 +120,7 @@ def release_all(
     noise = bound * sigmas[3] / np.maximum(moments.counts, least)
 
     features.whiten(private, whitening)
-    descent = teacher.Descent(size, classes, basis.total)
+    descent = teacher.Descent(size, classes, basis.total, sigmas[-1])
     for event in range(BEFORE_TEACHER, len(sigmas)):
         done(event)
         blocks = teacher.gradient_blocks(size, classes)

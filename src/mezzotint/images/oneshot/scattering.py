@@ -43,6 +43,10 @@ class Scattering(nn.Module):
         size: how many features an image has.
     """
 
+    fine: Tensor
+    coarse: Tensor
+    tent: Tensor
+
     def __init__(self, facts: ImageFacts) -> None:
         super().__init__()
         longest, shortest = max(facts.height, facts.width), min(facts.height, facts.width)
@@ -82,7 +86,8 @@ class Scattering(nn.Module):
     def _stack(self, x: Tensor, *, exact: bool) -> Tensor:
         """Smoothed moduli in steps of `_STEP`: shape (n, size)."""
         if self.channels == 3:
-            grey = sum(w * x[:, c] for c, w in enumerate(_GREY)) / 256.0  # pyright: ignore[reportOperatorIssue, reportArgumentType]
+            red, green, blue = _GREY
+            grey = (red * x[:, 0] + green * x[:, 1] + blue * x[:, 2]) / 256.0
             x = (torch.floor(grey) if exact else grey)[:, None]
         if self.factor > 1:
             x = functional.avg_pool2d(x, self.factor, ceil_mode=True, count_include_pad=False)

@@ -23,7 +23,9 @@ from mezzotint.images.integers import (
 )
 
 _CLIP = 1.0
-_RATE = 30.0
+# The learning rate where noise in the mean gradient is below the second number; above that it falls
+# with the root.
+_RATE, _QUIET = 30.0, 1e-3
 _MOMENTUM = 0.9
 
 
@@ -61,17 +63,24 @@ def gradient_sums(features: np.ndarray, labels: np.ndarray, weights: np.ndarray)
 class Descent:
     """Heavy-ball descent on the noised gradients: post-processing.
 
+    Args:
+        size: features.
+        classes: K.
+        total: about how many images there are.
+        sigma: noise multiplier of a step.
+
     Attributes:
         weights: float64 of shape (size, K).
     """
 
-    def __init__(self, size: int, classes: int, total: float) -> None:
+    def __init__(self, size: int, classes: int, total: float, sigma: float) -> None:
         self.weights = np.zeros((size, classes))
         self._speed = np.zeros((size, classes))
         self._total = total
+        self._rate = _RATE * min(1.0, (_QUIET * total / sigma) ** 0.5)
 
     def step(self, noised: np.ndarray) -> None:
         """Go on by one noised gradient sum."""
         gradient = noised * (_CLIP / UNIT / self._total)
         self._speed = _MOMENTUM * self._speed + gradient
-        self.weights = self.weights - _RATE * self._speed
+        self.weights = self.weights - self._rate * self._speed

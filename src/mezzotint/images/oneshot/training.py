@@ -54,12 +54,12 @@ def train(
     judge = Judge(facts, released.whitening.mean, released.whitening.matrix @ released.weights)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(work.seed)
-        refiner = Refiner(facts, width)
+        refiner = Refiner(facts, width).to(work.device)
     averaged = copy.deepcopy(refiner)
     if steps:
         fit = _Fit(released, facts, work, draws=draws, judge=judge, refiner=refiner)
         fit.run(steps, averaged)
-    return OneShotGenerator(facts, draws, averaged, judge, width=width, tries=tries)
+    return OneShotGenerator(facts, draws, averaged.cpu(), judge, width=width, tries=tries)
 
 
 class _Fit:
@@ -76,18 +76,19 @@ class _Fit:
         refiner: Refiner,
     ) -> None:
         def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+            return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(work.device)
 
-        self.work, self.draws, self.judge, self.refiner = work, draws, judge, refiner
+        self.work, self.refiner = work, refiner
+        self.draws, self.judge = draws.to(work.device), judge.to(work.device)
         self.shape = facts.height, facts.width
-        self.source = torch.Generator().manual_seed(work.seed)
+        self.source = torch.Generator(work.device).manual_seed(work.seed)
         self.pixels = tensor(released.frequencies.pixels)
         self.features = tensor(released.frequencies.features)
         self.whitening = tensor(released.whitening.matrix)
         self.weights = tensor(released.weights)
         self.targets = [tensor(target) for target in released.targets]
         self.means = [target.clone() for target in self.targets]
-        self.seen = torch.zeros(len(facts.classes), dtype=torch.bool)
+        self.seen = torch.zeros(len(facts.classes), dtype=torch.bool, device=work.device)
 
     def run(self, steps: int, averaged: Refiner) -> None:
         """Adam with a warm-up and a cosine; `averaged` follows the weights."""
@@ -114,10 +115,11 @@ class _Fit:
     def _loss(self) -> tuple[Tensor, float]:
         """What to descend, and the embeddings' distance as far as it is known."""
         classes = len(self.seen)
-        chosen = torch.randperm(classes, generator=self.source)[:_MOST_CLASSES]
+        place = self.seen.device
+        chosen = torch.randperm(classes, generator=self.source, device=place)[:_MOST_CLASSES]
         each = max(2, _BATCH // len(chosen))
         labels = chosen.repeat_interleave(each)
-        noise = torch.randn(len(labels), NOISE, *self.shape, generator=self.source)
+        noise = torch.randn(len(labels), NOISE, *self.shape, generator=self.source, device=place)
         images = self.refiner(self.draws(labels, self.source), labels, noise)
         features = self.judge.features(images)
         parts = (
@@ -125,7 +127,7 @@ class _Fit:
             _waves(features, self.features),
             features,
         )
-        loss, distance = torch.zeros(()), 0.0
+        loss, distance = torch.zeros((), device=place), 0.0
         for part, target, mean in zip(parts, self.targets, self.means, strict=True):
             now = part.reshape(len(chosen), each, -1).mean(dim=1)
             first = ~self.seen[chosen]
