@@ -54,6 +54,7 @@ class Settings:
     learning_rate: float
     average: float
     spread: float
+    fidelity: float
 
 
 class Adversaries:
@@ -72,9 +73,9 @@ class Adversaries:
             torch.manual_seed(work.seed)
             classes = len(facts.classes)
             self.critic = Critic(facts.shape, classes, settings.critic_width).to(device)
-            self.refiner = Refiner(
-                facts.channels, classes, settings.width, injection=settings.injection
-            ).to(device)
+            self.refiner = Refiner(facts.channels, settings.width, injection=settings.injection).to(
+                device
+            )
         self.painter = Painter(start, Canvas.of(facts)).to(device)
         self.branch = Branch(self.painter, self.refiner, settings.spread)
         self.branch.to(device)
@@ -82,7 +83,7 @@ class Adversaries:
         rate = settings.learning_rate
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), rate, _BETAS)
         self.branch_optimiser = torch.optim.Adam(self.branch.parameters(), rate, _BETAS)
-        self.refiner_optimiser = torch.optim.Adam(self.refiner.parameters(), rate / 2, _BETAS)
+        self.refiner_optimiser = torch.optim.Adam(self.refiner.parameters(), rate / 4, _BETAS)
         self.shares = torch.from_numpy(_shares(start.counts)).float().to(device)
         self._device = device
 
@@ -105,10 +106,14 @@ class Adversaries:
 
     def fakes(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Fake images (n, channels, h, w) and their classes (n,)."""
+        painted, y = self._painted(n, random)
+        maps = noise_maps(n, self.facts.height, self.facts.width, random)
+        return self.refiner(painted, maps), y
+
+    def _painted(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         y = torch.multinomial(self.shares, n, replacement=True, generator=random)
         z = torch.randn(n, self.painter.axes.shape[1], generator=random, device=self._device)
-        maps = noise_maps(n, self.facts.height, self.facts.width, random)
-        return self.refiner(self.painter.paint(z, y), y, maps), y
+        return self.painter.paint(z, y), y
 
     def add_fakes(self, clipper: Clipper, step: int, random: torch.Generator) -> None:
         """Adds the fakes' half of the critic's loss: clipped alike, and exact, for they are free.
@@ -125,10 +130,16 @@ class Adversaries:
             parameter.grad += sums[name] / n
 
     def improve(self, random: torch.Generator) -> None:
-        """One step of the generator against the critic; post-processing."""
-        x, y = self.fakes(self.settings.fakes, random)
-        self.refiner_optimiser.zero_grad()
+        """One step of the generator against the critic; post-processing.
+
+        What it changes along the released axes costs it: there the painter is right on average, as
+        far as first and second moments go.
+        """
+        painted, y = self._painted(self.settings.fakes, random)
+        maps = noise_maps(len(y), self.facts.height, self.facts.width, random)
+        x = self.refiner(painted, maps)
         loss = functional.softplus(-self.critic(x, y)).mean()
+        loss = loss + self.settings.fidelity * self.painter.strayed(x, painted).mean()
         gradients = torch.autograd.grad(loss, list(self.refiner.parameters()))
         for parameter, gradient in zip(self.refiner.parameters(), gradients, strict=True):
             parameter.grad = gradient

@@ -34,7 +34,7 @@ class GanGenerator:
         z = torch.randn(n, self.start.latents, generator=random)
         noise = noise_maps(n, height, width, random)
         with torch.no_grad():
-            x = self.refiner(self._painter.paint(z, y), y, noise).clamp(0, 1)
+            x = self.refiner(self._painter.paint(z, y), noise).clamp(0, 1)
         return (255 * x).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
     def config(self) -> Mapping[str, Any]:
@@ -57,9 +57,7 @@ class GanGenerator:
         """The inverse of `config` and `arrays`."""
         start = Start.restore(facts, int(config["latents"]), arrays)
         width = int(config["width"])
-        refiner = Refiner(
-            facts.channels, len(facts.classes), width, injection=bool(config["injection"])
-        )
+        refiner = Refiner(facts.channels, width, injection=bool(config["injection"]))
         state = {}
         for name, value in refiner.state_dict().items():
             array = arrays[f"refiner.{name}"]

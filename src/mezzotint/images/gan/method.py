@@ -53,9 +53,9 @@ class EfGan(ImageMethod):
     memory for all, as in DiceSGD, is fed by unclipped gradients and does not have the claimed
     epsilon. The reconstruction has its own clip and noise, and is charged. Accounting is by privacy
     loss distributions. The generator does not begin at random but at the classes' Gaussians, from
-    releases that are charged too, and learns what they lack (`networks.Refiner`); the released
-    axes are also the encoder's. Images that are faked are clipped like real ones, and
-    get no noise.
+    releases that are charged too, learns what they lack (`networks.Refiner`), and pays for
+    leaving them along the released axes; these are also the encoder's. Images that are faked are
+    clipped like real ones, and get no noise.
 
     Args:
         epsilon, delta: the budget.
@@ -68,7 +68,8 @@ class EfGan(ImageMethod):
         batch: images a step, expected.
         critic_steps: steps of the critic for one of the generator.
         reconstruct_every: steps of the critic for one of the reconstruction.
-        learning_rate: of critic and branch; the generator's is half of it.
+        learning_rate: of critic and branch; the generator's is a quarter of it.
+        fidelity: what it costs the generator to leave the released moments, in the critic's units.
         width: channels inside the generator.
         critic_width: channels of the critic's first layer.
         start_noise: noise multiplier of the two releases, in units of the training's.
@@ -93,6 +94,7 @@ class EfGan(ImageMethod):
         critic_steps: int = 3,
         reconstruct_every: int = 4,
         learning_rate: float = 1e-3,
+        fidelity: float = 0.1,
         width: int = 24,
         critic_width: int = 16,
         start_noise: float = 4.0,
@@ -107,6 +109,8 @@ class EfGan(ImageMethod):
                 f"{learning_rate!r}, effort = {effort!r}, reconstruct_every = "
                 f"{reconstruct_every!r}: give numbers above 0"
             )
+        if not 0 <= fidelity < float("inf"):
+            raise ParameterError(f"fidelity = {fidelity!r}: give 0 or more")
         if width < 2 or critic_width < 1:
             raise ParameterError(
                 f"width = {width!r}, critic_width = {critic_width!r}: give at least 2 and 1"
@@ -123,6 +127,7 @@ class EfGan(ImageMethod):
         self.critic_steps = critic_steps
         self.reconstruct_every = reconstruct_every
         self.learning_rate = learning_rate
+        self.fidelity = fidelity
         self.width = width
         self.critic_width = critic_width
         self.start_noise = start_noise
@@ -197,6 +202,7 @@ class EfGan(ImageMethod):
             learning_rate=self.learning_rate,
             average=_AVERAGE,
             spread=_SPREAD,
+            fidelity=self.fidelity,
         )
 
     def _schedule(self, facts: ImageFacts) -> tuple[float, int]:

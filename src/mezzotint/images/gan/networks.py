@@ -15,22 +15,21 @@ _LEAK = 0.05
 class Refiner(nn.Module):
     """Sharpens what the painter paints: down to half the size, and up again.
 
-    It begins as the identity. Noise is injected before and after the upsampling, a map of its own
-    for every image, with a learned strength for every channel; it has nothing to do with the data,
-    and neither costs nor gives any privacy.
+    It begins as the identity, and is the same for all classes: the painter knows them. Noise is
+    injected before and after the upsampling, a map of its own for every image, with a learned
+    strength for every channel; it has nothing to do with the data, and neither costs nor gives
+    any privacy.
 
     Args:
         channels: of the images.
-        classes: how many.
         width: channels inside.
         injection: whether noise is injected.
     """
 
-    def __init__(self, channels: int, classes: int, width: int, *, injection: bool) -> None:
+    def __init__(self, channels: int, width: int, *, injection: bool) -> None:
         super().__init__()
         self.injection = injection
         self.enter = nn.Conv2d(channels, width, 4, 2, 1)
-        self.label = nn.Embedding(classes, width)
         self.inside = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ConvTranspose2d(width, width // 2, 4, 2, 1)
         self.leave = nn.Conv2d(width // 2 + channels, channels, 3, padding=1)
@@ -40,18 +39,17 @@ class Refiner(nn.Module):
             nn.init.constant_(self.low.value, 0.1)
             nn.init.constant_(self.high.value, 0.1)
 
-    def forward(self, x: Tensor, y: Tensor, noise: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, noise: tuple[Tensor, Tensor]) -> Tensor:
         """Images (n, channels, h, w), about 0..1, to the same, hardly outside of 0..1.
 
         Args:
             x: What was painted.
-            y: Classes, (n,).
             noise: Normal numbers, as `map_shapes` says.
         """
         height, width = x.shape[2:]
         # Odd sides become even ones, and are cut again.
         x = functional.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
-        h = self.enter(x) + self.label(y)[:, :, None, None]
+        h = self.enter(x)
         if self.injection:
             h = h + self.low(noise[0].expand_as(h))
         h = functional.silu(h)
@@ -121,7 +119,7 @@ class Branch(nn.Module):
         """Images (n, channels, h, w) to their reconstructions; `blur` is normal, (n, k)."""
         z = self.painter.read(x, y)
         z = z + self.encoder(z) + self.spread * blur
-        return self.refiner(self.painter.paint(z, y), y, noise)
+        return self.refiner(self.painter.paint(z, y), noise)
 
 
 def _begin_at_nought(layer: nn.Module) -> None:

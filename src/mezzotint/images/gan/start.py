@@ -97,13 +97,20 @@ class Painter(nn.Module):
             x = functional.interpolate(x, scale_factor=self.canvas.factor, mode="bilinear")
         return x[:, :, : self.canvas.height, : self.canvas.width].contiguous()
 
+    def strayed(self, x: Tensor, painted: Tensor) -> Tensor:
+        """Squared distance along the axes of images from what was painted, (n,)."""
+        return (self._flat(x - painted) @ self.axes).square().sum(1)
+
     def read(self, x: Tensor, y: Tensor) -> Tensor:
         """The inverse, for images (n, channels, h, w) in 0..1; latents (n, k)."""
+        centred = (self._flat(x) - self.mean) @ self.axes - self.centres[y]
+        return torch.bmm(self.inverse[y], centred.unsqueeze(2)).squeeze(2)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        """Images as canvases, (n, size)."""
         canvas = self.canvas
         height, width, _ = canvas.shape
         missing = (0, width * canvas.factor - x.shape[3], 0, height * canvas.factor - x.shape[2])
         x = functional.pad(x, missing, mode="replicate") if any(missing) else x
         x = functional.avg_pool2d(x, canvas.factor) if canvas.factor > 1 else x
-        coordinates = (x.permute(0, 2, 3, 1).flatten(1) - self.mean) @ self.axes
-        centred = coordinates - self.centres[y]
-        return torch.bmm(self.inverse[y], centred.unsqueeze(2)).squeeze(2)
+        return x.permute(0, 2, 3, 1).flatten(1)
