@@ -209,7 +209,8 @@ def _mean(record: dict, name: str) -> float:
 
 
 def _megabytes(size: float) -> str:
-    return f"{size / 1e6:,.{1 if size < 1e8 else 0}f}"
+    digits = 2 if size < 1e6 else 1 if size < 1e8 else 0
+    return f"{size / 1e6:,.{digits}f}"
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
