@@ -13,6 +13,10 @@ fitting.py    plan, fit, sample, synthesize
 reports.py    report
 demo.py       demo
 images.py     images fit, sample, plan           image_evaluation.py: images evaluate
+encrypting.py keys create, encrypt               services.py: provider serve, keyholder serve
+submitting.py submit
+statements.py statement key, write; verify
+auditing.py   audit
 ledgers.py    ledger show, cap, verify, export, settle, forget
 
 Exit codes: 0 done; 1 failed; 2 the command or its input is to be mended; 130 interrupted.

@@ -30,7 +30,7 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     name="mezzotint",
-    help="Synthetic stand-ins for tables that cannot be shared, with differential privacy.",
+    help="Synthetic stand-ins for data that cannot be shared, with differential privacy.",
     no_args_is_help=True,
     add_completion=False,
     # Typer's own tracebacks print local variables, and those hold private rows.

@@ -49,7 +49,7 @@ class FileDigest:
         if (found.size, found.sha256) != (self.size, self.sha256):
             raise VerificationError(
                 f"{path} ({found.size:,} bytes) is not the file that the statement speaks of "
-                f"({self.name}, {self.size:,} bytes, SHA-256 {self.sha256[:16]}...): it was "
+                f"({self.name}, {self.size:,} bytes, SHA-256 {self.sha256}): it was "
                 "changed, or another statement belongs to it"
             )
 
