@@ -35,7 +35,7 @@ def test_every_entry_is_used_once_and_half_the_variance_stays(levels, requests):
 def test_an_exhausted_pool_says_so():
     book = Book([Level(1.0, BLOCK)])
     book.take(2.0, 1)
-    with pytest.raises(BudgetError, match="exhausted.*larger pool"):
+    with pytest.raises(BudgetError, match=r"exhausted.*larger pool"):
         book.take(2.0, 1)
 
 
