@@ -111,6 +111,14 @@ def encrypt(
             "have others of the same people, in the same order. By default all.",
         ),
     ] = None,
+    scores: Annotated[
+        bool,
+        typer.Option(
+            "--scores",
+            help="With layout marginals: also encrypt what `submit --selection squared-l2` needs, "
+            "a much larger upload.",
+        ),
+    ] = False,
     dataset: options.Dataset = None,
     delimiter: options.Delimiter = None,
     encoding: options.Encoding = "utf-8",
@@ -137,6 +145,7 @@ def encrypt(
             output,
             rows_at_most=rows_at_most,
             attributes=None if attributes is None else _names(attributes),
+            scores=scores,
             name=name,
             dataset=dataset or table.resolve().name,
             progress=lambda _, done, total: bar(done / max(1, total)),

@@ -41,8 +41,8 @@ Selection = Annotated[
     SelectionName,
     typer.Option(
         "--selection",
-        help="How the mechanism chooses: from noisy copies of all marginals. FHAIM's squared "
-        "distances are not served yet.",
+        help="How the mechanism chooses: from noisy copies of all marginals, or by FHAIM's squared "
+        "distances, for comparison (AIM and MST; uploads made with --scores).",
         rich_help_panel="Budget",
     ),
 ]

@@ -2,7 +2,8 @@
 
 It answers `measure` through the provider's desk (`Measuring`): noise is added under encryption, the
 key holder decrypts the sum and adds its own. It answers `choose` from noisy copies, in the clear,
-at no cost beyond the copies'. The mechanism is the same code as over plain counts.
+at no cost beyond the copies', or where the job says so from squared distances that are computed and
+made noisy in the same way. The mechanism is the same code as over plain counts.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ class Measuring(Protocol):
         """Noisy answers, all at one scale, and that scale: it may be a little larger."""
         ...
 
+    def choose(self, candidates: Sequence[Candidate], epsilon: float) -> int:
+        """The index of a candidate with a high score by squared distances."""
+        ...
+
 
 class EncryptedCurator:
     """Implements `mezzotint.tables.curator.Curator` over a job's ciphertexts."""
 
-    choices_are_free = True
-
     def __init__(self, job: Job, desk: Measuring) -> None:
+        self.choices_are_free = not job.scored
         self._job = job
         self._desk = desk
         self._copies: NoisyCopies | None = None
@@ -84,7 +88,13 @@ class EncryptedCurator:
         return measurement if self._copies is None else self._copies.merge(measurement)
 
     def choose(self, candidates: Iterable[Candidate], epsilon: float) -> int:
-        """The candidate with the highest score by the noisy copies: post-processing, free."""
+        """The candidate with the highest score.
+
+        By the noisy copies it is post-processing, and free. By squared distances it is asked of
+        the key holder, at ``epsilon^2 / 8`` zCDP or less.
+        """
+        if self._job.scored:
+            return self._desk.choose(list(candidates), epsilon)
         if self._copies is None:
             raise ParameterError(
                 f"selection {self._job.selection!r} has no noisy copies to choose from"

@@ -2,6 +2,7 @@
 
     upload/manifest.json        signed: what the files are, and the facts that they rest on
     upload/cells.bin ...        layout "marginals": the counts and their marks
+    upload/scores.bin           if asked for: the counts again, for selection "squared-l2"
     upload/records/*.ct         layout "records": the rows
     upload/keys/                the public keys, as the key holder signed them
     upload/pools/<job>/         noise for one job, with a manifest of its own
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from mezzotint.encrypted.choices import SCORES, score_noise
 from mezzotint.encrypted.circuit import (
     CELL_MARKS,
     CELLS,
@@ -40,6 +42,8 @@ from mezzotint.encrypted.public_folder import Progress, PublicFolder, silent
 from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.requests import REGISTER
 from mezzotint.encrypted.scheme import Public, Scheme
+from mezzotint.encrypted.scores import PRESET as SCORES_PRESET
+from mezzotint.encrypted.scores import ScoresLayout
 from mezzotint.encrypted.wire import Message, canonical, pack_parts
 from mezzotint.errors import DataError, ParameterError
 from mezzotint.privacy.accounting import Budget
@@ -69,6 +73,7 @@ def encrypt_table(
     attributes: Sequence[str] | None = None,
     shares: Sequence[Sequence[str]] | None = None,
     ways: int = 2,
+    scores: bool = False,
     invitation: bytes | None = None,
     progress: Progress = silent,
 ) -> Manifest:
@@ -93,6 +98,7 @@ def encrypt_table(
             the same people, row for row in one order; by default all.
         shares: what each of these holders has; by default one other one has the rest.
         ways: marginals: attributes in the largest one that is encrypted.
+        scores: marginals: also encrypt them for selection "squared-l2", which is much larger.
         invitation: the key holder's; by default it is read beside its public folder.
         progress: told what is done.
 
@@ -109,6 +115,11 @@ def encrypt_table(
     held = domain.clique(domain.attributes if attributes is None else attributes)
     shares = _shares(domain, held, shares)
     identity, nonce = Identity.create(), os.urandom(16).hex()
+    if scores and layout != "marginals":
+        raise ParameterError(
+            "scores in layout 'records': the products of rows leave no level for squares of "
+            "counts. Use layout 'marginals'"
+        )
     if layout == "marginals":
         if held != domain.attributes:
             raise ParameterError(
@@ -129,6 +140,10 @@ def encrypt_table(
             _write(out, CELLS, encryptor, values, progress),
             _write(out, CELL_MARKS, encryptor, marks, progress),
         ]
+        if scores:
+            squares = ScoresLayout(domain, cliques, rows=most)
+            marginals = {c: counts.marginal(c) for c in cliques}
+            names.append(_write_scores(out, squares, marginals, folder, progress))
     else:
         columns = _columns(source, schema, held)
         most = _rows_at_most(len(columns[held[0]]), rows_at_most)
@@ -137,7 +152,7 @@ def encrypt_table(
         preset, packing = place.preset, [place.left, place.right]
         encryptor = Scheme.of(preset).with_keys(folder.keys(preset.id))
         names = _write_records(out, place, place.shares.index(held), columns, encryptor, progress)
-    _keep_keys(folder, preset.id, out)
+    _keep_keys(folder, {preset.id} | ({SCORES_PRESET} if scores else set()), out)
     facts = {
         "keys": folder.id,
         "key_holder": folder.manifest.identity,
@@ -151,6 +166,7 @@ def encrypt_table(
         "attributes": list(held),
         "shares": None if shares is None else [list(share) for share in shares],
         "packing": packing,
+        "scores": scores,
         "nonce": nonce,
     }
     manifest = Manifest.sign("upload", identity, facts, out, names)
@@ -211,6 +227,13 @@ def make_pool(
                 name = stream_name(identity.public, facts["nonce"], noise_stream(number))
                 marks = marker.make(values, name)
                 names.append(_write(folder, noise_marks(number), encryptor, marks, progress))
+        if job.scored:
+            keys = PublicFolder.open(upload / "keys").keys(job.scores.preset.id)
+            encryptor = Scheme.of(job.scores.preset).with_keys(keys)
+        for number, level in enumerate(job.score_levels if job.scored else ()):
+            spend = run.gaussian(f"stock {number} for scores", level.sigma / shares)
+            values = discrete_gaussian(spend, level.entries)
+            names.append(_write(folder, score_noise(number), encryptor, values, progress))
     made = Manifest.sign("pool", identity, facts, folder, names)
     made.write(folder)
     return made
@@ -283,6 +306,24 @@ def _write(
     return f"{stream}.bin"
 
 
+def _write_scores(
+    out: Path,
+    layout: ScoresLayout,
+    marginals: Mapping[Clique, np.ndarray],
+    folder: PublicFolder,
+    progress: Progress,
+) -> str:
+    """The marginals once more, with a level to spend on squares: ``scores.bin``."""
+    encryptor = Scheme.of(layout.preset).with_keys(folder.keys(layout.preset.id))
+    total = sum(len(layout.files(clique)) for clique in layout.cliques)
+    parts = []
+    for number, (_, coefficients) in enumerate(layout.pack(marginals)):
+        progress("encrypting for scores", number, total)
+        parts.append(encryptor.encrypt_record(coefficients, layout.scale))
+    write_atomic(out / f"{SCORES}.bin", pack_parts(parts))
+    return f"{SCORES}.bin"
+
+
 def _write_records(  # noqa: PLR0917 - all of them are needed
     out: Path,
     layout: RecordsLayout,
@@ -352,11 +393,11 @@ def _invitation(folder: PublicFolder) -> bytes:
         ) from error
 
 
-def _keep_keys(folder: PublicFolder, preset: str, out: Path) -> None:
+def _keep_keys(folder: PublicFolder, presets: set[str], out: Path) -> None:
     (out / "keys").mkdir(parents=True, exist_ok=True)
     folder.manifest.write(out / "keys")
     for file in folder.manifest.files:
-        if file.name.startswith(f"{preset}/"):
+        if file.name.split("/")[0] in presets:
             (out / "keys" / file.name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder.path / file.name, out / "keys" / file.name)
 

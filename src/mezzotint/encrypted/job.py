@@ -23,6 +23,8 @@ from mezzotint.encrypted.pool import MOST_SUMMANDS, Level
 from mezzotint.encrypted.presets import Fit
 from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.refusal import Refusal
+from mezzotint.encrypted.score_ladder import score_ladder
+from mezzotint.encrypted.scores import ScoresLayout
 from mezzotint.encrypted.wire import canonical
 from mezzotint.errors import MezzotintError, ParameterError
 from mezzotint.privacy.accounting import Budget
@@ -145,6 +147,11 @@ class Job:
             ParameterError: if the uploads do not go together, or a parameter is out of range.
         """
         first = _alike(uploads)
+        if selection == "squared-l2" and not all(m.facts.get("scores") for m in uploads):
+            raise ParameterError(
+                "selection = 'squared-l2': an upload has no ciphertexts for scores. Encrypt the "
+                "table for it (`mezzotint encrypt --layout marginals --scores`)"
+            )
         options = {name: getattr(mechanism, name) for name in _OPTIONS if hasattr(mechanism, name)}
         draft = cls(
             keys=first["keys"],
@@ -215,6 +222,7 @@ class Job:
                     "attributes": list(domain.attributes) if split is None else split[number],
                     "shares": split,
                     "packing": packing,
+                    "scores": True,
                 },
                 (),
                 "",
@@ -247,10 +255,7 @@ class Job:
                 f"selection = {self.selection!r}: give noisy-marginals or squared-l2"
             )
         if self.selection == "squared-l2":
-            raise ParameterError(
-                "selection = 'squared-l2': its scores can be computed under encryption (`scores`), "
-                "and no role asks for them yet. Use noisy-marginals"
-            )
+            self._check_scores()
         if not 0 < self.share < 1:
             raise ParameterError(f"share = {self.share!r}: give a share of the budget, as 0.1")
         if self.mechanism not in MECHANISMS or set(self.options) - _OPTIONS:
@@ -265,6 +270,26 @@ class Job:
                 f"uploads hold marginals of up to {self.ways} attributes: encrypt with more ways"
             )
         assert self.fit
+
+    def _check_scores(self) -> None:
+        """Refuse what squared distances are not computed for."""
+        if self.layout != "marginals":
+            raise ParameterError(
+                "selection = 'squared-l2' in layout 'records': the products of rows leave no level "
+                "for squares of counts. Use layout 'marginals', or selection noisy-marginals"
+            )
+        if self.keyholder == "holder":
+            raise ParameterError(
+                "selection = 'squared-l2' with the data holder's own keys: it is FHAIM's, for "
+                "comparison, and has a third party for the keys. Use noisy-marginals"
+            )
+        if self.mechanism not in ("aim", "mst"):
+            raise ParameterError(
+                f"selection = 'squared-l2' with mechanism {self.mechanism!r}: it is for AIM and "
+                "MST. Use noisy-marginals"
+            )
+        widest = max((level.sigma for level in self.score_levels), default=0.0)
+        self.scores.fit(MOST_SUMMANDS * tail(widest))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -409,6 +434,22 @@ class Job:
             q for q in self.queries if len(q) > 1 and not any(set(q) < other for other in asked)
         )
 
+    @cached_property
+    def scored(self) -> tuple[Clique, ...]:
+        """The marginals that may be scored by squared distances."""
+        return self.queries if self.selection == "squared-l2" else ()
+
+    @cached_property
+    def scores(self) -> ScoresLayout:
+        """Where the ciphertexts for scores hold which cell."""
+        rows, holders = self.rows_at_most, len(self.parties)
+        return ScoresLayout(self.domain, self.cells.cliques, rows=rows, holders=holders)
+
+    @cached_property
+    def score_levels(self) -> tuple[Level, ...]:
+        """The stocks of noise for scores."""
+        return score_ladder(self)
+
     @property
     def copies_sigma(self) -> float:
         """The noise of the copies: together they cost the selection's share."""
@@ -430,7 +471,7 @@ class Job:
     @property
     def requests_at_most(self) -> int:
         """A bound on the requests that the key holder answers."""
-        return 64 + 24 * len(self.domain)
+        return 64 + (48 if self.scored else 24) * len(self.domain)
 
 
 def cells_layout(

@@ -32,6 +32,7 @@ from typing import Any, Self
 import numpy as np
 
 from mezzotint.encrypted.blinding import unblind
+from mezzotint.encrypted.choices import CHOOSE
 from mezzotint.encrypted.circuit import (
     CELLS,
     Circuit,
@@ -41,6 +42,7 @@ from mezzotint.encrypted.circuit import (
 )
 from mezzotint.encrypted.holder import stream_name
 from mezzotint.encrypted.job import Job
+from mezzotint.encrypted.judge import Judge
 from mezzotint.encrypted.keys import KeyFolder
 from mezzotint.encrypted.ladder import tail
 from mezzotint.encrypted.manifest import Manifest, signed_by, write_atomic
@@ -142,8 +144,8 @@ class KeyHolder:
         with self._lock, _refusing():
             asked = Message.from_bytes(message, limit=self._limits.message_bytes)
             desk = self._desk(str(asked.fields.get("job")))
-            if asked.kind == MEASURE:
-                return desk.measure(asked, message)
+            if asked.kind in (MEASURE, CHOOSE):
+                return desk.answer(asked, message)
             if asked.kind == CLOSE:
                 return desk.close()
             raise Refusal(f"a message of kind {asked.kind[:40]!r} is not for the key holder")
@@ -233,9 +235,9 @@ class KeyHolder:
             self._desks[job_id] = _Desk(self, job, self._folder(job_id))
         return self._desks[job_id]
 
-    def secrets(self, job: Job) -> SecretKeys:
+    def secrets(self, preset: str) -> SecretKeys:
         """The secret key of a job's parameters."""
-        return SecretKeys.load(job.preset, self._keys.secret(job.preset))
+        return SecretKeys.load(preset, self._keys.secret(preset))
 
     def begin(self, job: Job) -> Run:
         """The job's run in the ledger, new or continued."""
@@ -274,7 +276,8 @@ class _Desk:
         self._owner = owner
         self._job = job
         self._folder = folder
-        self._secret = owner.secrets(job)
+        self._secret = owner.secrets(job.preset)
+        self._judge = Judge(job, owner.secrets(job.scores.preset.id)) if job.scored else None
         self._scheme = Scheme.of(job.preset)
         self._margin = job.fit.margin
         self._marker = owner.marker(job)
@@ -285,50 +288,89 @@ class _Desk:
         self._nonces = {kind: owner.nonces(job, kind) for kind in ("upload", "pool")}
         # What was answered before a restart: the same rows, read again at no cost.
         while self._path("answers", self._next).exists():
-            message = Message.from_bytes(self._path("requests", self._next).read_bytes(), MEASURE)
-            measure = Measure.from_fields(job, message.fields)
-            self._spend(measure, self._circuit(measure, self._book))
+            message = Message.from_bytes(self._path("requests", self._next).read_bytes())
+            if message.kind == CHOOSE:
+                self._judging().open(message, self._next).spend(self._run)
+            else:
+                measure = Measure.from_fields(job, message.fields)
+                self._spend(measure, self._circuit(measure, self._book))
             self._next += 1
 
-    def measure(self, message: Message, data: bytes) -> bytes:
-        """Answer a request for noisy counts."""
+    def answer(self, message: Message, data: bytes) -> bytes:
+        """Answer a request for noisy counts, or for a choice."""
         if (self._folder / "broken").exists():
             raise Refusal(f"job {self._job.id[:16]} is broken")
-        measure = Measure.from_fields(self._job, message.fields)
-        asked = self._path("requests", measure.number)
+        number = message.fields.get("number")
+        if type(number) is not int or not 0 <= number < self._job.requests_at_most:
+            raise Refusal("a request without a number")
+        asked = self._path("requests", number)
         if asked.exists() and asked.read_bytes() != data:
-            raise Refusal(f"request {measure.number} comes again, and differs")
-        if measure.number < self._next:
-            return self._path("answers", measure.number).read_bytes()
-        if measure.number > self._next or (self._folder / "statement.json").exists():
-            raise Refusal(f"request {measure.number} comes where {self._next} is the next")
+            raise Refusal(f"request {number} comes again, and differs")
+        if number < self._next:
+            return self._path("answers", number).read_bytes()
+        if number > self._next or (self._folder / "statement.json").exists():
+            raise Refusal(f"request {number} comes where {self._next} is the next")
+        sent = (
+            self._chosen(message, data) if message.kind == CHOOSE else self._measured(message, data)
+        )
+        write_atomic(self._path("answers", number), sent)
+        self._next += 1
+        return sent
+
+    def _measured(self, message: Message, data: bytes) -> bytes:
+        measure = Measure.from_fields(self._job, message.fields)
         # A request that is refused before anything is decrypted uses no entries up.
         book = self._book.copy()
         circuit = self._circuit(measure, book)
-        limit = self._scheme.preset.cells_bytes
-        sizes = [len(blob) for blob in message.blobs]
-        if len(sizes) != len(circuit.terms) or max(sizes, default=0) > limit:
-            raise Refusal(
-                f"request {measure.number}: {len(sizes)} ciphertexts of {sum(sizes)} bytes, where "
-                f"{len(circuit.terms)} of at most {limit} bytes each are planned"
-            )
-        self._owner.sandbox.check(self._job.preset, message.blobs)
-        ciphertexts = [self._scheme.load(blob) for blob in message.blobs]
-        write_atomic(asked, data)
+        ciphertexts = self._admitted(measure.number, circuit, self._scheme, message.blobs)
+        write_atomic(self._path("requests", measure.number), data)
         self._owner.spend_decryptions(len(ciphertexts))
         spends = self._spend(measure, circuit)
         self._book = book
-        try:
+        with self._breaking(measure.number):
             answers = self._decrypt(measure, circuit, ciphertexts, spends)
-        except (Refusal, DataError) as error:
-            write_atomic(self._folder / "broken", str(measure.number).encode())
-            reason = error.reason if isinstance(error, Refusal) else str(error)
-            raise Refusal(f"job {self._job.id[:16]}, request {measure.number}: {reason}") from None
         fields = {"job": self._job.id, "number": measure.number}
-        sent = Message(ANSWER, fields, pack_answers(answers)).to_bytes()
-        write_atomic(self._path("answers", measure.number), sent)
-        self._next += 1
-        return sent
+        return Message(ANSWER, fields, pack_answers(answers)).to_bytes()
+
+    def _chosen(self, message: Message, data: bytes) -> bytes:
+        asked = self._judging().open(message, self._next)
+        ciphertexts = self._admitted(self._next, asked.circuit, asked.scheme, message.blobs)
+        write_atomic(self._path("requests", self._next), data)
+        self._owner.spend_decryptions(len(ciphertexts))
+        spend = asked.spend(self._run)
+        with self._breaking(self._next):
+            index = asked.decide(ciphertexts, spend)
+        fields = {"job": self._job.id, "number": self._next, "index": index}
+        return Message(ANSWER, fields).to_bytes()
+
+    def _judging(self) -> Judge:
+        if self._judge is None:
+            raise Refusal(f"job {self._job.id[:16]} chooses by {self._job.selection}")
+        return self._judge
+
+    def _admitted(
+        self, number: int, circuit: Circuit, scheme: Scheme, blobs: Sequence[bytes]
+    ) -> list[Any]:
+        """A request's ciphertexts: as many and as large as planned, and readable."""
+        limit = scheme.preset.cells_bytes
+        sizes = [len(blob) for blob in blobs]
+        if len(sizes) != len(circuit.terms) or max(sizes, default=0) > limit:
+            raise Refusal(
+                f"request {number}: {len(sizes)} ciphertexts of {sum(sizes)} bytes, where "
+                f"{len(circuit.terms)} of at most {limit} bytes each are planned"
+            )
+        self._owner.sandbox.check(scheme.preset.id, blobs)
+        return [scheme.load(blob) for blob in blobs]
+
+    @contextmanager
+    def _breaking(self, number: int) -> Iterator[None]:
+        """What is found wrong once decryption has begun ends the job for good."""
+        try:
+            yield
+        except (Refusal, DataError) as error:
+            write_atomic(self._folder / "broken", str(number).encode())
+            reason = error.reason if isinstance(error, Refusal) else str(error)
+            raise Refusal(f"job {self._job.id[:16]}, request {number}: {reason}") from None
 
     def close(self) -> bytes:
         """End the job; the statement is made once and kept."""

@@ -27,6 +27,8 @@ from mezzotint.tables.synthesizer import Synthesizer, as_schema
 _SECONDS_ENCRYPTING = 0.003
 _SECONDS_BLINDING = 0.009
 _SECONDS_DECRYPTING = 0.006
+_SECONDS_SCORES = 0.01
+_SECONDS_SCORING = 0.03
 _ROUNDS = 40
 """Rounds of AIM that are usual; at most four times as many are planned for."""
 _MEMORY = 300 << 20
@@ -172,28 +174,66 @@ def plan_of(job: Job) -> EncryptedPlan:
         products = relinearised = rotations = 0
         multiply, encrypt, keys = 0.0, uploads * _SECONDS_ENCRYPTING, 1 << 17
     exchanged = _exchanged(job)
+    scored = _Scored.of(job)
     return EncryptedPlan(
         layout=job.layout,
         holders=len(job.parties),
-        ciphertexts=uploads + noise,
-        upload_bytes=upload_bytes + noise * size,
-        noise_bytes=noise * size,
-        keys_bytes=keys,
-        exchange_bytes=exchanged * size,
-        products=products,
-        relinearisations=relinearised,
-        rotations=rotations,
-        holder_seconds=encrypt + noise * _SECONDS_ENCRYPTING,
+        ciphertexts=uploads + noise + scored.uploads + scored.noise,
+        upload_bytes=upload_bytes + noise * size + scored.upload_bytes + scored.noise_bytes,
+        noise_bytes=noise * size + scored.noise_bytes,
+        keys_bytes=keys + scored.keys_bytes,
+        exchange_bytes=exchanged * size + scored.exchange_bytes,
+        products=products + scored.products,
+        relinearisations=relinearised + scored.relinearisations,
+        rotations=rotations + scored.products,
+        holder_seconds=encrypt
+        + noise * _SECONDS_ENCRYPTING
+        + (scored.uploads + scored.noise) * _SECONDS_SCORES,
         provider_seconds=multiply
         + exchanged * _SECONDS_BLINDING
+        + scored.products * _SECONDS_SCORING
         + job.synthesizer.plan(job.domain, job.budget, job.mechanism_rho).seconds,
-        keyholder_seconds=exchanged * _SECONDS_DECRYPTING,
+        keyholder_seconds=exchanged * _SECONDS_DECRYPTING
+        + scored.relinearisations * _SECONDS_DECRYPTING,
         memory_bytes=memory + held,
         upload_memory_bytes=held,
         copies_sigma=job.copies_sigma if job.copies else None,
         first_sigma=job.first_sigma,
         views=planned_views(job),
     )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What selection by squared distances takes besides; all zero where nothing is scored."""
+
+    uploads: int = 0
+    noise: int = 0
+    upload_bytes: int = 0
+    noise_bytes: int = 0
+    keys_bytes: int = 0
+    exchange_bytes: int = 0
+    products: int = 0
+    relinearisations: int = 0
+
+    @classmethod
+    def of(cls, job: Job) -> _Scored:
+        if not job.scored:
+            return cls()
+        layout, preset = job.scores, job.scores.preset
+        uploads = sum(len(layout.files(clique)) for clique in layout.cliques)
+        noise = sum(-(-level.entries // preset.width) for level in job.score_levels)
+        each = sum(len(layout.files(clique)) for clique in job.scored)
+        return cls(
+            uploads=uploads,
+            noise=noise,
+            upload_bytes=uploads * preset.record_bytes,
+            noise_bytes=noise * preset.cells_bytes,
+            keys_bytes=12 << 20,
+            exchange_bytes=_ROUNDS * (len(job.scored) + 2) * preset.cells_bytes,
+            products=_ROUNDS * each,
+            relinearisations=_ROUNDS * len(job.scored),
+        )
 
 
 def planned_views(job: Job) -> tuple[View, ...]:

@@ -17,7 +17,7 @@ This module must not import decryption; an import contract says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -27,6 +27,7 @@ import numpy as np
 
 from mezzotint.encrypted import workers
 from mezzotint.encrypted.blinding import blind
+from mezzotint.encrypted.choices import SCORES
 from mezzotint.encrypted.circuit import CELLS, Circuit, Term
 from mezzotint.encrypted.curator import EncryptedCurator
 from mezzotint.encrypted.job import Job
@@ -38,12 +39,14 @@ from mezzotint.encrypted.record_layout import RecordsLayout
 from mezzotint.encrypted.refusal import Refusal
 from mezzotint.encrypted.requests import ANSWER, CLOSE, CLOSED, MEASURE, Measure, unpack_answers
 from mezzotint.encrypted.scheme import Ciphertext, Public, Scheme
+from mezzotint.encrypted.scoring import Scorer, index_of
 from mezzotint.encrypted.statements import verified_statement
 from mezzotint.encrypted.wire import Message, unpack_parts
-from mezzotint.errors import MezzotintError
+from mezzotint.errors import MezzotintError, ParameterError
 from mezzotint.privacy import shared
 from mezzotint.privacy.ledger import Ledger, Run, request_id
 from mezzotint.privacy.statement import Statement
+from mezzotint.tables.curator import Candidate
 from mezzotint.tables.domain import Clique
 from mezzotint.tables.fitted import FittedTable
 from mezzotint.tables.graphical import Query
@@ -148,8 +151,8 @@ class ProviderJob:
         progress("done", 1, 1)
         return fitted
 
-    def public(self) -> Public:
-        """The job's scheme with the key holder's public keys.
+    def public(self, preset: str | None = None) -> Public:
+        """A scheme of the job's, by default that of its cells, with the key holder's public keys.
 
         Raises:
             Refusal: if they are not the ones that the job names.
@@ -157,7 +160,8 @@ class ProviderJob:
         folder = PublicFolder.open(self.folder / "keys")
         if folder.id != self.job.keys:
             raise Refusal("the public keys are not the ones that the job names")
-        return Scheme.of(self.job.preset).with_keys(folder.keys(self.job.preset))
+        preset = preset or self.job.preset
+        return Scheme.of(preset).with_keys(folder.keys(preset))
 
     def uploads(self) -> list[tuple[Path, Manifest]]:
         """The data holders' uploads, as the job names them."""
@@ -191,8 +195,16 @@ class ProviderJob:
                 data = manifest.bytes_of(folder, file.name)
                 # Records are read by the workers, which are children as well.
                 if file.name.endswith(".bin"):
-                    sandbox.check(self.job.preset, unpack_parts(data))
+                    preset, scale = self._kind(file.name)
+                    sandbox.check(preset, unpack_parts(data), scale=scale)
         write_atomic(self.folder / "checked", b"")
+
+    def _kind(self, name: str) -> tuple[str, float | None]:
+        """The parameters of a file's ciphertexts, and the scale of those that are multiplied."""
+        if SCORES not in name:
+            return self.job.preset, None
+        layout = self.job.scores
+        return layout.preset.id, layout.scale if name == f"{SCORES}.bin" else None
 
     def _multiply(self, progress: Progress) -> None:
         """Layout "records": the cells from the rows, block by block, in processes of their own."""
@@ -247,6 +259,7 @@ class Desk:
         self._book = Book(self._job.levels)
         self._number = 0
         self._streams = Streams(owner)
+        self._scorer = Scorer(owner) if self._job.scored else None
 
     @property
     def remaining_rho(self) -> float:
@@ -269,18 +282,47 @@ class Desk:
             self._book.take(sigma, self._job.domain.cells(c)) if levels else () for c in cliques
         ]
         circuit = Circuit.of(self._job, cliques, draws)
-        said = self._owner.folder / "answers" / f"{self._number:06d}.bin"
-        if not said.exists():
-            answer = self._port.exchange(self._request(measure, circuit))
-            Message.from_bytes(answer, ANSWER)
-            write_atomic(said, answer)
-        message = Message.from_bytes(said.read_bytes(), ANSWER)
+        said = self._said(lambda: self._request(measure, circuit))
+        message = Message.from_bytes(said, ANSWER)
         if message.fields.get("number") != self._number:
             raise Refusal(f"an answer to another request came for request {self._number}")
         answers = unpack_answers(self._job, measure, message.blobs)
         self._record(measure, circuit)
         self._number += 1
         return answers, sigma
+
+    def choose(self, candidates: Sequence[Candidate], epsilon: float) -> int:
+        """The index of a candidate that is far from the estimate, by noisy squared distances.
+
+        Guarantee: at most epsilon^2 / 8 zCDP, which is what a mechanism plans for a choice.
+        """
+        if self._scorer is None:
+            raise ParameterError(
+                f"selection {self._job.selection!r} has no scores under encryption"
+            )
+        scorer = self._scorer
+        choice, circuit = scorer.ask(self._number, candidates, epsilon**2 / 8)
+        said = self._said(lambda: scorer.request(choice, circuit, candidates))
+        index = index_of(said, choice)
+        scorer.record(self._run, choice)
+        self._number += 1
+        return index
+
+    def _said(self, request: Callable[[], bytes]) -> bytes:
+        """The answer to a request: the one that came before a restart, or a new one.
+
+        The request's bytes are kept before they go, and are those of an earlier attempt if there
+        was one.
+        """
+        asked = self._owner.folder / "outbox" / f"{self._number:06d}.bin"
+        said = self._owner.folder / "answers" / f"{self._number:06d}.bin"
+        if not said.exists():
+            if not asked.exists():
+                write_atomic(asked, request())
+            answer = self._port.exchange(asked.read_bytes())
+            Message.from_bytes(answer, ANSWER)
+            write_atomic(said, answer)
+        return said.read_bytes()
 
     def _affordable(self, sigma: float, cliques: Sequence[Clique]) -> float:
         """The least scale that costs no more than one Gaussian of scale ``sigma`` would."""
@@ -309,15 +351,10 @@ class Desk:
         return verified_statement(self._job, closed.blobs[0])
 
     def _request(self, measure: Measure, circuit: Circuit) -> bytes:
-        """The request's bytes: those of an earlier attempt, or new ones, kept before they go."""
-        path = self._owner.folder / "outbox" / f"{measure.number:06d}.bin"
-        if not path.exists():
-            public = self._streams.public
-            sums = [self._streams.sum(term) for term in circuit.terms]
-            blobs = [public.scheme.save(ct) for ct in blind(public, circuit, sums)]
-            message = Message(MEASURE, measure.to_fields(self._job), tuple(blobs))
-            write_atomic(path, message.to_bytes())
-        return path.read_bytes()
+        public = self._streams.public
+        sums = [self._streams.sum(term) for term in circuit.terms]
+        blobs = [public.scheme.save(ct) for ct in blind(public, circuit, sums)]
+        return Message(MEASURE, measure.to_fields(self._job), tuple(blobs)).to_bytes()
 
     def _record(self, measure: Measure, circuit: Circuit) -> None:
         """The same rows as the key holder's; nothing is drawn from them here."""

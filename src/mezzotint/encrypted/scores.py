@@ -24,6 +24,8 @@ from mezzotint.encrypted.scheme import Ciphertext, Public
 from mezzotint.errors import ParameterError
 from mezzotint.tables.domain import Clique, Domain
 
+PRESET = "ckks-8192-scores-v1"
+
 
 @dataclass(frozen=True)
 class ScoreFile:
@@ -54,7 +56,7 @@ class ScoresLayout:
         self, domain: Domain, cliques: Iterable[Clique], *, rows: int, holders: int = 1
     ) -> None:
         self.domain = domain
-        self.preset = preset("ckks-8192-scores-v1")
+        self.preset = preset(PRESET)
         self.cliques = tuple(dict.fromkeys(domain.clique(clique) for clique in cliques))
         self.rows = rows
         self.holders = holders

@@ -31,7 +31,7 @@ def views(job: Job, releases: Sequence[Release]) -> tuple[View, ...]:
     """
     nominal = sum(release.units for release in releases)
     own = sum(_without_others(release) for release in releases)
-    marked = job.integral
+    marked = job.integral and not job.scored
     cheat = (
         "leaves the holders' noise out" if job.levels else "asks for more than the mechanism would"
     )
@@ -53,6 +53,8 @@ def views(job: Job, releases: Sequence[Release]) -> tuple[View, ...]:
         return tuple(table)
     others = sum(_without_own(release) for release in releases)
     sums = "each planned sum with the holders' noise, and its own noise; nothing else decrypts"
+    if job.scored:
+        sums += ". A squared distance of every candidate is such a sum, and each is charged for"
     table += [
         _view(job, "key holder", "", (sums,), others),
         _view(

@@ -35,6 +35,8 @@ KIND = "shared-gaussian"
 _PI_SQUARED_BELOW = Fraction(98696044, 10**7)
 _UP = Context(prec=40, rounding=ROUND_CEILING, Emin=-(10**12), Emax=10**12, traps=[])
 _SMALLEST = 0.5
+_LARGEST_EXPONENT = 2000
+"""exp of minus more than this takes long, and is nothing beside a unit of the ledger."""
 
 
 def excess(scales: Sequence[float], cells: int) -> Fraction:
@@ -54,7 +56,7 @@ def excess(scales: Sequence[float], cells: int) -> Fraction:
     for variance in variances[1:]:
         exponent = 2 * _PI_SQUARED_BELOW / (1 / total + 1 / variance)
         # A smaller exponent rounds the exponential up.
-        power = math.floor(exponent * 2**20)
+        power = math.floor(min(exponent, _LARGEST_EXPONENT) * 2**20)
         tau = _UP.add(tau, _UP.exp(_UP.divide(Decimal(-power), Decimal(2**20))))
         total += variance
     # The library's exp is correctly rounded to even; one unit in the last place covers it.
