@@ -35,8 +35,8 @@ _LEAST = 4
 _CLEAR = 4.0
 # Coordinates are shortened at so many times their root mean square norm.
 _RADIUS = 1.5
-# Weights of the blocks of one record: how many (1/4), where (1/2), how spread (1).
-COUNT = UNIT // 4
+# Weights of the blocks of one record: how many (1/2), where (1/2), how spread (1).
+COUNT = UNIT // 2
 _SUM_WEIGHT = BALL // 2
 SUM = BALL * _SUM_WEIGHT
 

@@ -4,9 +4,8 @@ The loss has two parts. One is the squared distance between the synthetic images
 class and the released ones (a maximum mean discrepancy, for pixels, for scattering, and linear in
 scattering); the other asks that the released teacher takes an image for its class.
 
-A batch's own mean is a poor estimate of the generator's, and its square would reward images that
-are all alike. So the distance's gradient is taken with a running mean of earlier batches:
-<running mean - target, mean of this batch>.
+The square of a batch's own mean would reward images that are all alike: its diagonal terms, every
+image with itself, are taken out, which makes the estimate unbiased.
 """
 
 from __future__ import annotations
@@ -30,10 +29,9 @@ from mezzotint.images.work import Work
 _STAGE = "training the generator"
 _BATCH = 256
 _MOST_CLASSES = 32
-_LEARNING_RATE = 1.5e-3
-_MEMORY = 0.6
+_LEARNING_RATE = 4e-3
 _AVERAGE = 0.98
-_TEACHER_WEIGHT = 0.05
+_TEACHER_WEIGHT = 0.1
 
 
 def train(
@@ -87,8 +85,7 @@ class _Fit:
         self.whitening = tensor(released.whitening.matrix)
         self.weights = tensor(released.weights)
         self.targets = [tensor(target) for target in released.targets]
-        self.means = [target.clone() for target in self.targets]
-        self.seen = torch.zeros(len(facts.classes), dtype=torch.bool, device=work.device)
+        self.classes = len(facts.classes)
 
     def run(self, steps: int, averaged: Refiner) -> None:
         """Adam with a warm-up and a cosine; `averaged` follows the weights."""
@@ -114,9 +111,8 @@ class _Fit:
 
     def _loss(self) -> tuple[Tensor, float]:
         """What to descend, and the embeddings' distance as far as it is known."""
-        classes = len(self.seen)
-        place = self.seen.device
-        chosen = torch.randperm(classes, generator=self.source, device=place)[:_MOST_CLASSES]
+        place = self.weights.device
+        chosen = torch.randperm(self.classes, generator=self.source, device=place)[:_MOST_CLASSES]
         each = max(2, _BATCH // len(chosen))
         labels = chosen.repeat_interleave(each)
         noise = torch.randn(len(labels), NOISE, *self.shape, generator=self.source, device=place)
@@ -128,15 +124,15 @@ class _Fit:
             features,
         )
         loss, distance = torch.zeros((), device=place), 0.0
-        for part, target, mean in zip(parts, self.targets, self.means, strict=True):
+        for part, target in zip(parts, self.targets, strict=True):
             now = part.reshape(len(chosen), each, -1).mean(dim=1)
-            first = ~self.seen[chosen]
-            mean[chosen[first]] = now.detach()[first]
-            gap = mean[chosen] - target[chosen]
-            loss = loss + 2 * (gap * now).sum(dim=1).mean()
-            distance += float(gap.square().sum(dim=1).mean())
-            mean[chosen] = _MEMORY * mean[chosen] + (1 - _MEMORY) * now.detach()
-        self.seen[chosen] = True
+            # Rows have norm 1, so this is an unbiased estimate of the squared distance, save for
+            # the target's own norm.
+            square = (each * now.square().sum(dim=1) - 1) / (each - 1)
+            wanted = target[chosen]
+            loss = loss + (square - 2 * (now * wanted).sum(dim=1)).mean()
+            distance += float((square.detach() - 2 * (now.detach() * wanted).sum(dim=1)).mean())
+            distance += float(wanted.square().sum(dim=1).mean())
         logits = functional.normalize(features @ self.whitening, dim=1) @ self.weights
         doubt = functional.cross_entropy(logits, labels)
         return loss + _TEACHER_WEIGHT * doubt, distance
