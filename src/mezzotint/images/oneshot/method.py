@@ -58,7 +58,8 @@ class MezzotintImages(ImageMethod):
         frequencies: random frequencies of each embedding.
         teacher_steps: releases that the teacher gets; by default 20 for small epsilon, up to 40.
         width: channels of the refiner's first layer; a multiple of 4.
-        steps_of_training: batches of 256 that the refiner is trained on.
+        steps_of_training: batches of 256 that the refiner is trained on; by default 700, and 300
+            for images of at most 16 pixels a side.
         tries: how often an image is drawn at most until the teacher agrees.
         effort: multiplies the training.
     """
@@ -74,7 +75,7 @@ class MezzotintImages(ImageMethod):
         frequencies: int = 1000,
         teacher_steps: int | None = None,
         width: int = 12,
-        steps_of_training: int = 700,
+        steps_of_training: int | None = None,
         tries: int = 4,
         effort: float = 1.0,
     ) -> None:
@@ -104,9 +105,11 @@ class MezzotintImages(ImageMethod):
             return self.teacher_steps
         return round(min(40.0, max(20.0, 20.0 * self.epsilon**0.3)))
 
-    @property
-    def _batches(self) -> int:
-        return round(self.steps_of_training * self.effort)
+    def _batches(self, facts: ImageFacts) -> int:
+        count = self.steps_of_training
+        if count is None:
+            count = 300 if max(facts.height, facts.width) <= 16 else 700
+        return round(count * self.effort)
 
     def programme(self, facts: ImageFacts, budget: Budget) -> Programme:
         """Gaussians whose precisions stand in fixed proportion."""
@@ -139,7 +142,7 @@ class MezzotintImages(ImageMethod):
     def train(self, released: Released, facts: ImageFacts, work: Work) -> Trained:
         """Train the refiner on what was released."""
         generator = train(
-            released, facts, work, steps=self._batches, width=self.width, tries=self.tries
+            released, facts, work, steps=self._batches(facts), width=self.width, tries=self.tries
         )
         return Trained(generator, released.moments.counts)
 
@@ -148,7 +151,7 @@ class MezzotintImages(ImageMethod):
         n, size, canvas = facts.population or 10_000, Scattering(facts).size, Canvas.of(facts).size
         releases = n * (size * self._descent * 2e-8 + (canvas**2 + size**2) * 3e-10 + 1e-3)
         pixels = facts.height * facts.width
-        training = self._batches * (0.02 + pixels * (self.width / 16) ** 1.5 * 6e-4)
+        training = self._batches(facts) * (0.02 + pixels * (self.width / 16) ** 1.5 * 6e-4)
         memory = 400 + (n * size * 2 + (canvas**2 + size**2) * 40) * 1e-6 + pixels * self.width / 20
         return Estimate(releases + (canvas**3 + size**3) * 1e-9 + training, memory)
 
