@@ -126,7 +126,7 @@ def foreign(scene, name):
         draft = Job.draft(
             roles.schema(), "marginals", mz.MST(epsilon=2.0), [1024], selection="squared-l2"
         )
-        choice = Choice(0, (("a",), ("a", "b")), (1, 2), (0, 5), 9.0)
+        choice = Choice(0, (("a", "b"), ("b", "c")), (1, 2), (0, 5), 9.0)
         data = Message(CHOOSE, choice.to_fields(draft)).to_bytes()
         return data, lambda path: Choice.from_fields(
             draft, Message.from_bytes(path.read_bytes(), CHOOSE).fields
