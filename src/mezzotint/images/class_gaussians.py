@@ -26,6 +26,8 @@ from mezzotint.privacy.events import Gaussian
 from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.run import Run
 
+_CLEAR = 3.0
+
 
 class ClassGaussiansGenerator:
     """Draws blurred images from one Gaussian a class."""
@@ -136,7 +138,9 @@ class ClassGaussians(ImageMethod):
         blocks = gaussians.pixel_blocks(canvas.size)
         noised = release(run, 0, about[0], blocks, gaussians.pixel_sums(canvas, data))
         sigma = _multiplier(programme, 1)
-        basis = gaussians.basis_from(canvas, noised, len(facts.classes), sigma, self.components)
+        basis = gaussians.basis_from(
+            canvas, noised, len(facts.classes), sigma, components=self.components, clear=_CLEAR
+        )
         work.progress("measuring", 0.5)
         blocks = gaussians.class_blocks(len(facts.classes), basis.axes.shape[1])
         noised = release(run, 1, about[1], blocks, gaussians.class_moment_sums(canvas, basis, data))

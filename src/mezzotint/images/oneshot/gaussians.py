@@ -31,8 +31,6 @@ from mezzotint.images.oneshot.canvas import Canvas
 MOST_COMPONENTS = 64
 # Fewer axes would make all draws alike, even where all is noise.
 _LEAST = 4
-# An axis is kept if its variance is so many times what noise will add to a class's covariance.
-_CLEAR = 4.0
 # Coordinates are shortened at so many times their root mean square norm.
 _RADIUS = 1.5
 # Weights of the blocks of one record: how many (1/2), where (1/2), how spread (1).
@@ -96,7 +94,13 @@ def pixel_sums(canvas: Canvas, data: ImageData) -> list[np.ndarray]:
 
 
 def basis_from(
-    canvas: Canvas, noised: list[np.ndarray], classes: int, sigma: float, components: int | None
+    canvas: Canvas,
+    noised: list[np.ndarray],
+    classes: int,
+    sigma: float,
+    *,
+    components: int | None,
+    clear: float,
 ) -> Basis:
     """DP-PCA: post-processing of the first release.
 
@@ -105,7 +109,9 @@ def basis_from(
         noised: the release.
         classes: how many classes there are.
         sigma: the noise multiplier of the release to come.
-        components: how many axes; by default as many as stand out of the noise to come.
+        components: how many axes; None for as many as stand out of the noise to come:
+        clear: an axis does if its variance is so many times what that noise will add to a class's
+            covariance.
     """
     count, total, second = noised
     n = max(1.0, float(count[0]) / COUNT)
@@ -118,7 +124,7 @@ def basis_from(
         width = np.arange(1, most + 1)
         spread = _RADIUS**2 * np.cumsum(values[:most])
         noise = l2_bound(class_blocks(1, 1)) / UNIT * sigma * spread * np.sqrt(2 * width)
-        clear = np.flatnonzero(values[:most] > _CLEAR * noise * classes / n)
+        clear = np.flatnonzero(values[:most] > clear * noise * classes / n)
         components = max(_LEAST, int(clear[-1]) + 1 if len(clear) else 1)
     k = max(1, min(components, most))
     unit = canvas.radius
