@@ -108,7 +108,7 @@ class MezzotintImages(ImageMethod):
     def _batches(self, facts: ImageFacts) -> int:
         count = self.steps_of_training
         if count is None:
-            count = 300 if max(facts.height, facts.width) <= 16 else 700
+            count = 120 if max(facts.height, facts.width) <= 16 else 700
         return round(count * self.effort)
 
     def programme(self, facts: ImageFacts, budget: Budget) -> Programme:
