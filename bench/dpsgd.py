@@ -74,6 +74,7 @@ def compare(net: str, batch: int, seconds: float, rounds: int) -> list[Result]:
             # What failed once fails again.
             if not any("error" in one for one in found[engine]):
                 found[engine].append(run(engine, net, batch, seconds))
+                print(net, batch, engine, json.dumps(found[engine][-1]), file=sys.stderr)
     return [_best(net, batch, engine, found[engine]) for engine in ENGINES]
 
 
@@ -122,12 +123,13 @@ def main() -> None:
     _methods.install("opacus")
     results: list[Result] = []
     for net, batch in CELLS:
-        if net in options.net:
-            results += compare(net, batch, options.seconds, options.rounds)
-    lines = [json.dumps(asdict(result)) for result in results]
-    if options.out is not None:
-        with options.out.open("a") as stream:
-            stream.writelines(f"{line}\n" for line in lines)
+        if net not in options.net:
+            continue
+        found = compare(net, batch, options.seconds, options.rounds)
+        results += found
+        if options.out is not None:
+            with options.out.open("a") as stream:
+                stream.writelines(f"{json.dumps(asdict(result))}\n" for result in found)
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     else:

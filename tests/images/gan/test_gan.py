@@ -23,7 +23,7 @@ from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.events import Gaussian, SubsampledGaussian
 
 SHAPES = [(8, 8, 1), (9, 11, 3), (64, 40, 1)]
-SHORT = {"effort": 0.06, "width": 8, "critic_width": 4}
+SHORT = {"effort": 0.2, "width": 8, "critic_width": 4}
 
 
 def facts_of(shape: tuple[int, int, int]) -> ImageFacts:
@@ -218,7 +218,7 @@ def test_a_fit_that_is_stopped_goes_on_and_pays_once(tmp_path, digits):
         if stage == "training the adversaries" and share > 0.5:
             raise Stop
 
-    longer = {**SHORT, "effort": 1.5}
+    longer = {**SHORT, "effort": 5.0}
     with pytest.raises(Stop):
         EfGan(20.0, **longer).fit(
             digits, **options, checkpoint=tmp_path / "a", progress=interrupted
@@ -237,7 +237,7 @@ def test_the_memories_stay_in_the_private_half(tmp_path, digits):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        EfGan(20.0, **{**SHORT, "effort": 1.5}).fit(
+        EfGan(20.0, **{**SHORT, "effort": 5.0}).fit(
             digits,
             population=1500,
             ledger=tmp_path / "l.db",

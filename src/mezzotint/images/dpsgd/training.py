@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mezzotint.privacy.training import TrainingNoise
 
 _REHEARSE_EVERY = 50
+_CPU_MICRO_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,9 @@ class PrivateTraining:
             than the first.
         event: The row's event.
         batch: The public expected size of a sample: rate times a public number of records.
-        micro_batch: How many records go through a model at once; None for all of a sample.
-            The result does not depend on it, but for rounding.
+        micro_batch: How many records go through a model at once; None for 64 on a CPU, where
+            more are no faster, and for all of a sample elsewhere. The result does not depend on
+            it, but for rounding.
         seed: Seeds the losses' draws and the memory's coordinates; public.
         methods: Block name to layer name to method, as `methods` of an earlier training; by
             default the tuner picks.
@@ -162,9 +164,10 @@ class PrivateTraining:
         self._records = records
         self._source = source
         self._batch = _positive(batch, "batch")
-        self._micro_batch = _micro_batch(micro_batch)
         self._seed = seed
         self._device = torch.device(device)
+        most = _CPU_MICRO_BATCH if self._device.type == "cpu" else None
+        self._micro_batch = _micro_batch(micro_batch) or most
         _check_blocks(self.blocks, self.world, source)
         n = _count(records)
         self._clippers: dict[str, Clipper] = {}
@@ -265,11 +268,16 @@ class PrivateTraining:
         if methods is not None:
             clipper.methods = dict(methods[block.name])
         else:
-            size = self._micro_batch or max(1, round(self._batch))
+            size = self._rows_at_once()
             with self._out_of_memory():
                 clipper.methods = tune(
                     clipper, self._records, block.multiplicity, size, self._device
                 )
+
+    def _rows_at_once(self) -> int:
+        """How many records go through a model together, as a rule; public."""
+        expected = max(1, round(self._batch))
+        return expected if self._micro_batch is None else min(self._micro_batch, expected)
 
     def _rehearse(self, block: Block, step: int) -> None:
         rehearse(self._clippers[block.name], block, self._records, step, self._device)
@@ -340,7 +348,7 @@ class PrivateTraining:
             exhausted = "allocate memory" in text or "out of memory" in text.lower()
             if isinstance(error, RuntimeError) and not exhausted:
                 raise
-            size = self._micro_batch or round(self._batch)
+            size = self._rows_at_once()
             raise TrainingError(
                 f"the memory does not hold the gradients of {size} records at once: use a "
                 f"micro-batch of at most {max(1, size // 2)} (micro_batch), which changes neither "

@@ -89,7 +89,7 @@ class EfGan(ImageMethod):
         reconstruction: bool = True,
         decay: float = 0.7,
         memory: float = 3.0,
-        epochs: float = 5.0,
+        epochs: float = 1.5,
         batch: int = 256,
         critic_steps: int = 3,
         reconstruct_every: int = 4,
@@ -167,7 +167,7 @@ class EfGan(ImageMethod):
         blocks = gaussians.pixel_blocks(canvas.size)
         noised = release(run, 0, about[0], blocks, gaussians.pixel_sums(canvas, data))
         sigma = second.noise_multiplier
-        basis = gaussians.basis_from(canvas, noised, classes, sigma, None)
+        basis = gaussians.basis_from(canvas, noised, classes, sigma, components=None, clear=_CLEAR)
         work.progress("measuring", 0.5)
         blocks = gaussians.class_blocks(classes, basis.axes.shape[1])
         noised = release(run, 1, about[1], blocks, gaussians.class_moment_sums(canvas, basis, data))
@@ -218,4 +218,5 @@ class EfGan(ImageMethod):
 
 
 _AVERAGE = 0.99
+_CLEAR = 0.5
 _SPREAD = 0.1

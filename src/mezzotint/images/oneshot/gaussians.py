@@ -124,8 +124,8 @@ def basis_from(
         width = np.arange(1, most + 1)
         spread = _RADIUS**2 * np.cumsum(values[:most])
         noise = l2_bound(class_blocks(1, 1)) / UNIT * sigma * spread * np.sqrt(2 * width)
-        clear = np.flatnonzero(values[:most] > clear * noise * classes / n)
-        components = max(_LEAST, int(clear[-1]) + 1 if len(clear) else 1)
+        apart = np.flatnonzero(values[:most] > clear * noise * classes / n)
+        components = max(_LEAST, int(apart[-1]) + 1 if len(apart) else 1)
     k = max(1, min(components, most))
     unit = canvas.radius
     radius = _RADIUS * unit * float(np.sqrt(values[:k].sum()))
