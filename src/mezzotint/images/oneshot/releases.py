@@ -28,7 +28,7 @@ from mezzotint.privacy.run import Run
 
 BEFORE_TEACHER = 4
 # Noisy axes still help: the refiner makes images of their noise, and more kinds of them.
-_CLEAR = 1.4
+_CLEAR = 0.6
 
 
 @dataclass(frozen=True)
