@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import resource
 
 import mpmath
 import pytest
@@ -119,6 +120,16 @@ def test_what_the_grids_cost_is_charged():
     assert with_samplers(60.0, 1e-9, 0, 1) == math.inf
     assert with_samplers(1.0, 1e-60, 0, 1) == math.inf
     assert Programme((Gaussian(0.05),)).epsilon(1e-9) == math.inf
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.01])
+def test_hopelessly_little_noise_takes_no_memory(rate):
+    """A privacy loss distribution so wide would take gigabytes; no such epsilon is ever stated."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert Programme((SubsampledGaussian(1e-3, rate, 100),)).epsilon(1e-5) == math.inf
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 256 * 1024
+    with pytest.raises(BudgetError, match="cost epsilon inf together"):
+        Programme((Gaussian(1e-3),)).require_within(Budget(1000.0))
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ class OneTrainingAttack(OneRunAttack):
         return Claim(Programme((event,)).epsilon(delta), delta)
 
     def suspicions(self, canaries: int) -> tuple[np.ndarray, np.ndarray]:
-        """Each canary's gradient along the weights that were seen, against what was released."""
+        """How much of each canary's gradient there is in what every step released."""
         import torch
         from torch import nn
         from torch.nn import functional
@@ -239,22 +239,23 @@ class OneTrainingAttack(OneRunAttack):
         torch.set_num_threads(1)
         torch.manual_seed(0)
         event = calibrated(self.epsilon, self.delta, self.rate, self.steps)
-        images, labels = torch.randn(canaries, 1, 8, 8), torch.randint(0, 4, (canaries,))
+        images, labels = torch.randn(canaries, 1, 8, 8), torch.randint(0, 8, (canaries,))
         inside = np.random.default_rng().random(canaries) < 0.5
         rows = torch.from_numpy(np.flatnonzero(inside))
         net = nn.Sequential(
-            nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4)
+            nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(128, 8)
         )
 
         def loss(model: nn.Module, records: tuple[torch.Tensor, ...], draws: Draws) -> torch.Tensor:
             return functional.cross_entropy(model(records[0]), records[1], reduction="none")
 
+        batch = max(1.0, self.rate * canaries / 2)
         training = PrivateTraining(
             (Block("net", net, loss, _CLIP),),
             (images[rows], labels[rows]),
             training_noise(event),
             event,
-            batch=max(1.0, self.rate * canaries / 2),
+            batch=batch,
             methods={"net": {}},
         )
         optimiser = torch.optim.SGD(net.parameters(), 0.1)
@@ -263,9 +264,32 @@ class OneTrainingAttack(OneRunAttack):
             directions = _gradients(net, images, labels)
             training.gradients(step)
             parts = [p.grad.flatten() for p in net.parameters() if p.grad is not None]
-            suspicion += (directions @ torch.cat(parts)).double().numpy()
+            released = torch.cat(parts) * (batch / _CLIP)
+            suspicion += _presence(directions, released, self.rate / 2, event.noise_multiplier)
             optimiser.step()
         return inside, suspicion
+
+
+def _presence(
+    directions: torch.Tensor, released: torch.Tensor, chance: float, sigma: float
+) -> np.ndarray:
+    """The best linear estimate of who took part in a step, up to a factor; shape (canaries,).
+
+    Canaries are not orthogonal: what others add is noise to each, of known covariance.
+
+    Args:
+        directions: Gradients of norm 1, shape (canaries, parameters).
+        released: The step's noisy sum, in units of the clip.
+        chance: With which a canary takes part.
+        sigma: The noise multiplier.
+    """
+    import torch
+
+    g = directions.double()
+    aligned = g @ (released.double() - chance * g.sum(0))
+    spread = chance * (1 - chance) * (g @ g.T)
+    spread.diagonal().add_(sigma**2)
+    return torch.linalg.solve(spread, aligned).numpy()
 
 
 def _gradients(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -66,6 +66,9 @@ _ETA = 13.0
 _TAIL = 2.0**-198
 _TOLERANCE = 1e-3
 _MOST_EVENTS = 10_000
+# By Renyi DP this is hopeless: no epsilon above about 65 is ever stated (`with_samplers`), and a
+# loss distribution as wide as this would take gigabytes.
+_HOPELESS = 5000.0
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,8 @@ def with_samplers(epsilon: float, delta: float, slack: int, events: int) -> floa
 def _epsilon(events: tuple[Event, ...], delta: float) -> float:
     slack = math.ceil(sum(_grid_cost(event) for event in events) * renyi.UNITS)
     usable = usable_delta(delta, slack)
+    if renyi.rough_epsilon(events, usable) > _HOPELESS:
+        return math.inf
     # A rough first figure chooses the grid: in proportion to epsilon it stays quick, and a
     # coarser grid rounds up all the same.
     rough = float(_losses(events, 1e-2).get_epsilon_for_delta(usable))
