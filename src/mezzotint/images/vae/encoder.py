@@ -160,6 +160,11 @@ class Encoder(Protocol):
         """See above."""
         ...
 
+    @property
+    def rounding(self) -> float:
+        """How much farther than `constant` says two codes may be apart, at most."""
+        ...
+
     def codes(self, x: np.ndarray) -> np.ndarray:
         """uint8 images (n, h, w, c) to codes (n, d); every image's own alone."""
         ...
@@ -188,6 +193,11 @@ class LinearEncoder:
 
         return dense_norm(self.directions)
 
+    @property
+    def rounding(self) -> float:
+        """Images are cut to whole numbers first: below one grid step in every coordinate."""
+        return self.constant * self.frame.size**0.5 * self.frame.radius / BALL
+
     def codes(self, x: np.ndarray) -> np.ndarray:
         """See `Encoder`; a product of whole numbers, the same in any company."""
         matrix, step = rounded(self.directions, BALL)
@@ -202,6 +212,14 @@ def whole_codes(encoder: Encoder, x: np.ndarray) -> np.ndarray:
     """
     rows = [into_ball(encoder.codes(x[part]), encoder.radius) for part in chunks(len(x))]
     return (np.concatenate(rows) * CODE_STEPS).astype(np.int64)
+
+
+def code_rounding(encoder: Encoder, latent: int) -> float:
+    """How much farther apart than the encoder's constant says two whole codes may be, at most.
+
+    Cutting two numbers towards zero moves their difference by less than one step outwards.
+    """
+    return encoder.rounding + latent**0.5 * encoder.radius / BALL
 
 
 def _cosines(side: int, length: int) -> np.ndarray:

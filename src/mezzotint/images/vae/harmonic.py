@@ -3,7 +3,10 @@
 Theorem. Let f be L_E-Lipschitz, g L_D-Lipschitz, P the projection on the ball of radius R, and
 M(x) = g(P f(x) + s u) + t v with independent standard normal u, v. Then for every order a > 1
 
-    D_a(M(x) || M(x')) <= a D^2 / (2 (s^2 + t^2 / L_D^2)),    D = min(L_E |x - x'|, 2 R).
+    D_a(M(x) || M(x')) <= a D^2 / (2 (s^2 + t^2 / L_D^2)),    D = min(L_E |x - x'| + r, 2 R),
+
+where r is what cutting codes to their grid adds to a distance, at most: below one step in every
+coordinate.
 
 Proof. Write the code of x as z = y + w with y ~ N(P f(x) - w, s^2), and that of x' as
 y' ~ N(P f(x'), s^2). By composition, (y, answer) and (y', answer') differ by at most the
@@ -42,6 +45,7 @@ class Certificate:
         code_noise: s.
         decoder: L_D; it counts only where pixels with noise are what is published.
         pixel_noise: t; 0 where the code is.
+        rounding: r; 0 where codes are not cut to a grid.
     """
 
     encoder: float
@@ -49,6 +53,7 @@ class Certificate:
     code_noise: float
     decoder: float = 1.0
     pixel_noise: float = 0.0
+    rounding: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -61,7 +66,7 @@ class Certificate:
 
     def rho(self, distance: float = inf) -> float:
         """ZCDP of images so far apart; by default of any two."""
-        moved = min(self.encoder * distance, 2 * self.radius)
+        moved = min(self.encoder * distance + self.rounding, 2 * self.radius)
         return moved**2 / (2 * self.variance)
 
     def epsilon(self, delta: float, distance: float = inf) -> float:

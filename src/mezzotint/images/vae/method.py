@@ -22,6 +22,7 @@ from mezzotint.images.vae.encoder import (
     Frame,
     LinearEncoder,
     Moments,
+    code_rounding,
     release_moments,
     whole_codes,
 )
@@ -184,7 +185,12 @@ class LipschitzVae(ImageMethod):
             )
             labels = noise.randomised_response(spend, data.y)
         unit = encoder.radius / (BALL * CODE_STEPS)
-        certificate = Certificate(encoder.constant, encoder.radius, 2 * multiplier * encoder.radius)
+        certificate = Certificate(
+            encoder.constant,
+            encoder.radius,
+            2 * multiplier * encoder.radius,
+            rounding=code_rounding(encoder, codes.shape[1]),
+        )
         keep = _keep(answer, max(classes, 2))
         return Answers(noisy * unit, labels, keep, certificate, encoder, moments, layers)
 

@@ -49,6 +49,11 @@ class NetworkEncoder:
     constant: float
     radius: float
 
+    @property
+    def rounding(self) -> float:
+        """A multiple of what float32 rounds off numbers as large as the radius; not proved."""
+        return self.constant * self.centre.size**0.5 * 2.0**-20
+
     def codes(self, x: np.ndarray) -> np.ndarray:
         """uint8 images (n, h, w, c) to codes (n, d), each image's own alone."""
         scaled = x / 255.0 if x.dtype == np.uint8 else x
