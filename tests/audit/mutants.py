@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import log, sqrt
+from functools import cache
+from math import inf, log, sqrt
+from os import urandom
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,7 @@ NOISE = "tests.privacy.test_noise"
 SCALE = "tests.audit.test_scale"
 CURATOR = "tests.tables.test_curator"
 LEDGER = "tests.privacy.test_ledger"
+IMAGES = "tests.audit.test_image_attacks"
 
 
 # Noise
@@ -755,6 +758,136 @@ def _draws_by_place(patch: pytest.MonkeyPatch) -> None:
         original(self, seed, step, np.arange(len(records)), copies, device)
 
     patch.setattr(draws, "__init__", init)
+
+
+# Images: one-shot releases and answers
+
+
+def _afresh(patch: pytest.MonkeyPatch) -> None:
+    """What the referee computed before must not be remembered."""
+    images = of("audit.images")
+    patch.setattr(images, "transcript", cache(images.transcript.__wrapped__))
+
+
+@mutant(
+    "images/integers",
+    "a release is noised for its largest part, and not for all parts together",
+    f"{IMAGES}:one_shot_holds",
+    "class-gaussians",
+    2500,
+)
+def _bound_of_one_block(patch: pytest.MonkeyPatch) -> None:
+    integers = of("images.integers")
+    patch.setattr(integers, "l2_bound", lambda blocks: max(block.bound for block in blocks))
+    _afresh(patch)
+
+
+@mutant(
+    "images/integers",
+    "images are not shortened to the radius",
+    f"{IMAGES}:one_shot_holds",
+    "class-gaussians",
+    2500,
+)
+def _images_unshortened(patch: pytest.MonkeyPatch) -> None:
+    gaussians = of("images.oneshot.gaussians")
+
+    def into_ball(values: Any, radius: float) -> Any:
+        return np.trunc(values * (2**14 / radius))
+
+    patch.setattr(gaussians, "into_ball", into_ball)
+    _afresh(patch)
+
+
+@mutant(
+    "images/integers",
+    "the noise of a released vector is two thirds of what was recorded",
+    f"{IMAGES}:one_shot_holds",
+    "dp-merf",
+    2500,
+)
+def _vector_of_two_thirds(patch: pytest.MonkeyPatch) -> None:
+    noise = of("privacy.noise")
+    original = noise.integer_gaussian
+    patch.setattr(noise, "integer_gaussian", lambda spend, size: original(spend, size) * 2 // 3)
+
+
+@mutant(
+    "images/integers",
+    "the number of images is released without noise",
+    f"{IMAGES}:noise_is_recorded",
+    "dp-merf",
+)
+def _exact_counts(patch: pytest.MonkeyPatch) -> None:
+    integers = of("images.integers")
+    original = integers.release
+
+    def release(run: Any, event: int, about: str, blocks: Any, sums: Any) -> Any:
+        noised = original(run, event, about, blocks, sums)
+        return [sums[0].astype(np.float64), *noised[1:]]
+
+    patch.setattr(integers, "release", release)
+
+
+@mutant(
+    "images/integers",
+    "all releases of a fit share one draw of noise",
+    f"{IMAGES}:noise_is_recorded",
+    "mezzotint",
+)
+def _one_draw_for_all_events(patch: pytest.MonkeyPatch) -> None:
+    noise, integers = of("privacy.noise"), of("images.integers")
+    original, fine = integers.release, noise.fine_gaussian
+    keys: list[bytes] = [b""]
+
+    def release(run: Any, event: int, *parts: Any) -> Any:
+        keys[0] = keys[0] if event else urandom(32)
+        return original(run, event, *parts)
+
+    patch.setattr(integers, "release", release)
+    patch.setattr(noise, "fine_gaussian", lambda key, sigma, size: fine(keys[0], sigma, size))
+
+
+@mutant(
+    "images/vae/encoder",
+    "codes are noised for one radius, and two of them are two radii apart",
+    f"{IMAGES}:answers_hold",
+    "code",
+    20_000,
+)
+def _codes_one_radius_apart(patch: pytest.MonkeyPatch) -> None:
+    method = of("images.vae.method")
+    patch.setattr(method, "CODES_L2", method.CODES_L2 // 2)
+
+
+@mutant(
+    "images/vae/method",
+    "labels lie as for epsilon + 1",
+    f"{IMAGES}:answers_hold",
+    "label",
+    20_000,
+)
+def _labels_too_honest(patch: pytest.MonkeyPatch) -> None:
+    noise = of("privacy.noise")
+    original = noise.keyed_randomised_response
+    patch.setattr(
+        noise,
+        "keyed_randomised_response",
+        lambda key, epsilon, *rest: original(key, epsilon + 1, *rest),
+    )
+
+
+@mutant(
+    "images/vae/harmonic",
+    "the certificate states the noise as twice what is drawn",
+    f"{IMAGES}:answers_hold",
+    "metric",
+    60_000,
+)
+def _certificate_of_twice_the_noise(patch: pytest.MonkeyPatch) -> None:
+    certificate = of("images.vae.harmonic").Certificate
+    original = certificate.rho
+    patch.setattr(certificate, "rho", lambda self, distance=inf: original(self, distance) / 4)
 
 
 # The encrypted path

@@ -7,6 +7,8 @@
     single    Gaussian noise, a noisy choice, randomised response
     tables    Independent, MST, AIM, Mezzotint: every release, or synthetic rows only
     roles     what each role of an encrypted job sees (needs tenseal)
+    images    the one-shot releases of image methods: every sum (needs torch)
+    answers   the Lipschitz VAE: an image's noisy code and label (needs torch)
     training  DP-SGD, error feedback, a whole training (needs torch)
     suite     all attacks by name
     page      the audit as one self-contained page

@@ -19,6 +19,7 @@ import numpy as np
 
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
+from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.releases import Release, units_rounded_up
 from mezzotint.privacy.run import Run
 from mezzotint.privacy.spend import Backend, Spend
@@ -57,13 +58,30 @@ class BriefRun(Run):
         self._delta_spent += delta_units
         return Spend(release, self._source(release, None))
 
+    def _release(
+        self, place: int, kind: str, about: str, parameters: Mapping[str, float | int]
+    ) -> Spend:
+        if place in self._handed:
+            self._refuse_twice(place, about)
+        self._handed.add(place)
+        release = Release(self._next, kind, about, parameters, 0, 0, "", 0, "", event=place)
+        self._next += 1
+        return Spend(release, self._source(release, None))
+
 
 class BriefRuns:
-    """Makes brief runs with one budget."""
+    """Makes brief runs with one budget or, within it, one programme."""
 
-    def __init__(self, budget: Budget, backend: Backend = Backend.KEYED) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        backend: Backend = Backend.KEYED,
+        programme: Programme | None = None,
+    ) -> None:
         self._ledger = Ledger.memory(backend=backend)
-        with self._ledger.begin(budget, mechanism="audit", dataset="made up") as run:
+        with self._ledger.begin(
+            budget, mechanism="audit", dataset="made up", programme=programme
+        ) as run:
             self._record = run._record
 
     def begin(self) -> BriefRun:

@@ -112,6 +112,24 @@ def _one_training(epsilon: float, delta: float) -> Attack:
     return OneTrainingAttack(epsilon, delta)
 
 
+def _one_shot(method: str) -> Callable[[float, float], Attack]:
+    def make(epsilon: float, delta: float) -> Attack:
+        from mezzotint.audit.images import OneShotAttack
+
+        return OneShotAttack(method, epsilon, delta)
+
+    return make
+
+
+def _answer(part: str) -> Callable[[float, float], Attack]:
+    def make(epsilon: float, delta: float) -> Attack:
+        from mezzotint.audit.answers import AnswerAttack
+
+        return AnswerAttack(part, epsilon, delta)
+
+    return make
+
+
 LISTED = (
     Listed("gaussian", _gaussian, 1_000_000, 100_000),
     Listed("gaussian-opendp", _gaussian_opendp, 100_000, 5_000),
@@ -120,8 +138,8 @@ LISTED = (
     Listed("randomised-response", _response, 1_000_000, 100_000),
     Listed("independent", _white_box("independent"), 100_000, 2_000),
     Listed("mst", _white_box("mst"), 100_000, 1_000),
-    Listed("aim", _white_box("aim"), 40_000, 500),
-    Listed("mezzotint", _white_box("mezzotint"), 20_000, 500),
+    Listed("aim", _white_box("aim"), 100_000, 500),
+    Listed("mezzotint", _white_box("mezzotint"), 40_000, 500),
     Listed("independent-rows", _black_box("independent"), 2_000, 50),
     Listed("mst-rows", _black_box("mst"), 2_000, 50),
     Listed("aim-rows", _black_box("aim"), 1_000, 50),
@@ -132,6 +150,12 @@ LISTED = (
     Listed("dp-sgd-sampled", _sampled, 200_000, 5_000, "images"),
     Listed("error-feedback", _training(steps=8, remember=True), 40_000, 2_000, "images"),
     Listed("image-training", _one_training, 400, 100, "images"),
+    Listed("image-class-gaussians", _one_shot("class-gaussians"), 100_000, 2_000, "images"),
+    Listed("image-dp-merf", _one_shot("dp-merf"), 100_000, 2_000, "images"),
+    Listed("image-mezzotint", _one_shot("mezzotint"), 40_000, 500, "images"),
+    Listed("vae-code", _answer("code"), 1_000_000, 20_000, "images"),
+    Listed("vae-metric", _answer("metric"), 1_000_000, 20_000, "images"),
+    Listed("vae-label", _answer("label"), 1_000_000, 20_000, "images"),
 )
 """Every attack, in the order of the page."""
 
