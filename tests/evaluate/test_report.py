@@ -10,9 +10,13 @@ import pyarrow as pa
 import pytest
 
 from mezzotint.errors import DataError, ParameterError, SchemaError
-from mezzotint.evaluate import build
+from mezzotint.evaluate import build, certificate_page
+from mezzotint.evaluate.formats import percent
+from mezzotint.evaluate.ledger_table import ledger_rows
 from mezzotint.privacy.accounting import Budget
+from mezzotint.privacy.events import Gaussian, SubsampledGaussian
 from mezzotint.privacy.ledger import Ledger
+from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.statement import Statement
 from mezzotint.privacy.views import View
 from mezzotint.schema import Categorical, Integer, Schema
@@ -153,6 +157,35 @@ def test_the_page_says_what_each_party_learns(statement):
         assert all(words in text for words in (view.role, view.corrupted, *view.sees))
     assert "1.43" in text
     assert "its own data" in text
+
+
+def test_a_programme_shows_its_epsilon_and_how_its_events_share_it():
+    """It is not accounted in zCDP: no rho stands on either page, least of all a 0."""
+    programme = Programme((Gaussian(2.0), Gaussian(4.0), SubsampledGaussian(2.0, 0.01, 50)))
+    budget = Budget(4.0)
+    run = Ledger.memory().begin(budget, mechanism="m", dataset="d", programme=programme)
+    run.vector(0, "means", l2=2**30)
+    run.vector(1, "spreads", l2=2**30)
+    run.training(2, "steps")
+    statement = Statement.of(run)
+    report = check(build(None, mixed(50, 2), MIXED, statement=statement).html()).text
+    spent = f"{programme.epsilon(budget.delta):.4g}"
+    assert report[report.index("Spent, as ε of all releases together") + 1] == spent
+    rows = ledger_rows(statement)
+    assert sum(row.share for row in rows) == pytest.approx(1)
+    assert rows[0].share == pytest.approx(4 * rows[1].share, rel=1e-6)
+    page = check(certificate_page.render(certificate_of(statement))).text
+    for text in (report, page):
+        assert not any("ρ" in part for part in text)
+        for row in rows:
+            assert percent(row.share) in text[text.index(row.about) :]
+
+
+def certificate_of(statement):
+    from mezzotint.privacy.certificate import Certificate
+    from mezzotint.privacy.file_digest import FileDigest
+
+    return Certificate(statement, FileDigest("x.npz", 1, "0" * 64), None, (), "2026-01-01T00:00:00")
 
 
 def test_every_private_figure_wears_a_mark(full):

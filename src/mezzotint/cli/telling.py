@@ -62,7 +62,7 @@ def fitted_facts(fitted: FittedTable) -> dict[str, Any]:
         "adjacency": str(statement.adjacency),
         "unit": {"name": statement.unit.name, "rows": statement.unit.rows},
         "private": statement.private,
-        "rho": statement.rho,
+        "rho": statement.rho if statement.programme is None else None,
         "delta_spent": statement.delta_spent,
         "epsilon_spent": statement.epsilon_spent,
         "releases": len(statement.releases),

@@ -27,14 +27,15 @@ _KINDS = {
 class LedgerRow:
     """One release: what, how, with which noise, at which share of the whole cost. Public.
 
-    Rho is 0 for an event of a programme, which is not accounted in zCDP; its share is by Renyi DP.
+    Rho is None for an event of a programme, which is not accounted in zCDP; its share of the whole
+    cost, and of its epsilon, is by Renyi DP.
     """
 
     seq: int
     about: str
     how: str
     noise: str
-    rho: float
+    rho: float | None
     share: float
 
 
@@ -49,11 +50,18 @@ def ledger_rows(statement: Statement) -> list[LedgerRow]:
             about=release.about,
             how=_KINDS.get(release.kind, release.kind),
             noise=", ".join(_noise(release)),
-            rho=release.rho,
+            rho=release.rho if release.event is None else None,
             share=release.rho / total if release.event is None else planned[release.event],
         )
         for release in statement.releases
     ]
+
+
+def cost(statement: Statement) -> tuple[str, str]:
+    """What the releases cost together: in which currency, and how much of it."""
+    if statement.programme is None:
+        return "Spent, as zCDP ρ", f"{statement.rho:.4g}"
+    return "Spent, as ε of all releases together", f"{statement.epsilon_spent:.4g}"
 
 
 def _noise(release: Release) -> Iterator[str]:

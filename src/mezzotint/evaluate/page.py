@@ -15,7 +15,7 @@ from markupsafe import Markup
 from mezzotint.evaluate import figures, formats
 from mezzotint.evaluate.association import Associations
 from mezzotint.evaluate.downstream import Score
-from mezzotint.evaluate.ledger_table import ledger_rows, neighbours
+from mezzotint.evaluate.ledger_table import cost, ledger_rows, neighbours
 from mezzotint.evaluate.regression import Regression
 from mezzotint.evaluate.report import Pairs, Report
 from mezzotint.evaluate.templating import house_style
@@ -49,6 +49,7 @@ def render(report: Report) -> str:
         verdict=verdict(report),
         key_figures=key_figures(report),
         ledger=ledger,
+        cost=cost,
         ledger_top=max((row.share for row in ledger), default=1.0),
         worst_pairs=[] if report.pairs is None else worst_pairs(report.pairs),
     )

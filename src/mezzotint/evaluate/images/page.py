@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
 from markupsafe import Markup
 
-from mezzotint.evaluate.formats import number, percent
+from mezzotint.evaluate.formats import percent
 from mezzotint.evaluate.images.report import ImageReport
 from mezzotint.evaluate.images.transfer import Accuracy, Transfer
+from mezzotint.evaluate.ledger_table import ledger_rows
 from mezzotint.evaluate.ledger_table import neighbours as neighbouring
 from mezzotint.evaluate.templating import house_style
 from mezzotint.images.sheets import png
-from mezzotint.privacy.statement import Statement
-
-_KINDS = {
-    "vector": "Gaussian noise",
-    "training": "noisy gradients of random batches",
-    "randomised-response": "randomised response",
-}
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """One release: what, how, with which noise, at which share of the run's cost. Public."""
-
-    seq: int
-    about: str
-    how: str
-    noise: str
-    share: float
 
 
 def render(report: ImageReport) -> str:
@@ -42,7 +23,7 @@ def render(report: ImageReport) -> str:
     environment.filters["picture"] = picture
     environment.globals.update(
         neighbouring=neighbouring,
-        ledger_rows=lambda statement: list(ledger_rows(statement)),
+        ledger_rows=ledger_rows,
         accuracy_text=accuracy_text,
         verdict=verdict,
     )
@@ -52,25 +33,6 @@ def render(report: ImageReport) -> str:
 def picture(pixels: np.ndarray) -> Markup:
     """An image as the address of itself: `data:image/png;base64,...`."""
     return Markup("data:image/png;base64," + b64encode(png(pixels)).decode())  # noqa: S704
-
-
-def ledger_rows(statement: Statement) -> Iterator[LedgerRow]:
-    """Every release of a run, in order."""
-    programme = statement.programme
-    shares = () if programme is None else programme.shares(statement.delta)
-    for release in statement.releases:
-        event = None if release.event is None or programme is None else release.event
-        parameters = ", ".join(
-            f"{name.replace('_', ' ')} {number(float(value))}"
-            for name, value in release.parameters.items()
-        )
-        yield LedgerRow(
-            seq=release.seq + 1,
-            about=release.about,
-            how=_KINDS.get(release.kind, release.kind),
-            noise=parameters,
-            share=shares[event] if event is not None else float("nan"),
-        )
 
 
 def accuracy_text(scores: Accuracy | None) -> str:
