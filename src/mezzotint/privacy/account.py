@@ -5,23 +5,26 @@ Lemmas 1.7 and 8.2); the sum is shown as epsilon through the tight conversion. A
 a lineage: every name and every version under which the same people's data came in.
 
 Runs with a programme (`programme`) are booked wholly from their beginning, unless they end with
-no release at all. What they and the others come to is the least of three true figures: that of the
+no release at all. What they and the others came to is the least of three true figures: that of the
 sum of all Renyi curves; the sum of every programme's own epsilon, each at its own delta, and that
-of the zCDP at what those leave of delta; and, where one programme is all there was, its own.
+of the zCDP at what those leave of delta; and, where one programme is all there was, its own. That
+is what a given history of runs costs. What a cap lets in, while runs are chosen in knowledge of
+earlier results, goes by one rule fixed beforehand (`caps`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mezzotint.errors import BudgetError
 from mezzotint.privacy import renyi
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
+from mezzotint.privacy.caps import Booked, Order, Rule
 from mezzotint.privacy.programme import Charge, usable_delta, with_samplers
-from mezzotint.privacy.releases import UNITS_PER_DELTA, delta_of, epsilon_of, rho_of, units_within
+from mezzotint.privacy.releases import UNITS_PER_DELTA, delta_of, epsilon_of, rho_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,9 @@ class Account:
         reserved: The part of `booked` that is reserved and not released (yet).
         delta_units: What is booked of delta beside rho, in 10^-18.
         cap: The most that may be spent in all; None for no limit.
-        cap_units: The pico-rho that the cap holds beside the booked units of delta.
+        rule: By which the cap holds.
+        granted: Epsilon and delta of every run that counts, as it was granted, where the rule adds
+            them up.
         runs: How many runs there were.
         charges: What the booked programmes cost.
     """
@@ -103,9 +108,10 @@ class Account:
     reserved: int
     delta_units: int
     cap: Budget | None
-    cap_units: int | None
+    rule: Rule | None
     runs: int
     charges: tuple[Charge, ...] = ()
+    granted: tuple[tuple[float, float], ...] = ()
 
     @property
     def rho(self) -> float:
@@ -123,14 +129,28 @@ class Account:
         return total_epsilon(self.booked, self.delta, self.delta_units, self.charges)
 
     @property
+    def cap_units(self) -> int | None:
+        """The pico-rho that the cap holds beside everything else that is booked."""
+        return None if self.rule is None else self.rule.most(self._booked)
+
+    @property
     def left(self) -> int | None:
         """Pico-rho left under the cap."""
         return None if self.cap_units is None else max(0, self.cap_units - self.booked)
 
     @property
     def epsilon_left(self) -> float | None:
-        """The largest epsilon at `delta` that a further run may ask for."""
-        return None if self.left is None else epsilon_of(self.left, self.delta)
+        """The largest epsilon that a further run may ask for, at `delta_left`."""
+        return None if self.rule is None else self.rule.left(self._booked)[0]
+
+    @property
+    def delta_left(self) -> float | None:
+        """Where `epsilon_left` is stated: below the cap's delta if runs hold parts of that."""
+        return None if self.rule is None else self.rule.left(self._booked)[1]
+
+    @property
+    def _booked(self) -> Booked:
+        return Booked(self.booked, self.delta_units, self.charges, self.granted)
 
     def sentence(self) -> str:
         """The running total in words."""
@@ -150,6 +170,8 @@ class Account:
             return total + "; no cap is set"
         assert self.epsilon_left is not None
         left = show_down(self.epsilon_left)
+        if self.delta_left != self.cap.delta:
+            left += f" at delta {self.delta_left:.4g}"
         return total + f"; the cap is epsilon {self.cap.epsilon:g}, and epsilon {left} is left"
 
     def require(
@@ -169,23 +191,24 @@ class Account:
             dataset: The data set's name, as the run gives it.
             charge: What its programme costs, if it has one: then it asks for no rho.
         """
-        if self.cap is None:
+        if self.cap is None or self.rule is None:
             return
-        most = units_beside(self.cap, self.delta_units + delta_units, self.charges)
-        within = max(0, most - self.booked)
-        if charge is None and units <= within:
+        asked_for = self._booked.with_run(budget, units, delta_units, charge)
+        if self.rule.holds(asked_for):
             return
-        charges = self.charges if charge is None else (*self.charges, charge)
-        together = total_epsilon(
-            self.booked + units, self.cap.delta, self.delta_units + delta_units, charges
-        )
-        if charge is not None and together <= self.cap.epsilon:
-            return
+        beside = replace(self._booked, delta_units=self.delta_units + delta_units)
+        within = max(0, self.rule.most(beside) - self.booked)
         delta = self.cap.delta
         left = show_down(epsilon_of(within, delta, delta_units) if within else 0.0)
+        if self.delta_left != delta:
+            left = f"{show_down(self.rule.left(beside)[0])} at delta {self.delta_left:.4g}"
         asked = f"epsilon {budget.epsilon:g} at delta {budget.delta:g}"
         if charge is not None:
+            together = self.rule.total(asked_for)
             asked = f"a programme of {asked}, which makes epsilon {together:.4g} in all"
+            if isinstance(self.rule, Order):
+                order = f"{float(self.rule.order):.3g}"
+                asked += f" at Renyi order {order}, which cap and first run have fixed"
         elif budget.delta != delta:
             asked += f" (epsilon {epsilon_of(units, delta, delta_units):.4g} at delta {delta:g})"
         if self.delta_units + delta_units:
@@ -195,7 +218,7 @@ class Account:
         mend += " the cap if the data's owner agrees"
         if self.reserved:
             mend += "; runs that crashed can be settled"
-        spent = total_epsilon(self.booked, delta, self.delta_units, self.charges)
+        spent = self.rule.total(self._booked)
         others = ", ".join(repr(name) for name in self.datasets if name != dataset)
         raise BudgetError(
             f"data set {dataset!r}{f' (also {others})' if others else ''}: the cap is epsilon "
@@ -229,24 +252,6 @@ def total_epsilon(units: int, delta: float, delta_units: int, charges: Sequence[
         _by_addition(units, delta, delta_units, charges),
         _alone(units, delta, delta_units, charges),
     )
-
-
-def units_beside(cap: Budget, delta_units: int, charges: Sequence[Charge]) -> int:
-    """The most pico-rho for which `total_epsilon` is within a cap."""
-    most = units_within(cap, delta_units)
-    if not charges:
-        return most
-
-    def fits(units: int) -> bool:
-        return total_epsilon(units, cap.delta, delta_units, charges) <= cap.epsilon
-
-    if fits(most):
-        return most
-    within = 0
-    while most - within > 1:
-        middle = (within + most) // 2
-        within, most = (middle, most) if fits(middle) else (within, middle)
-    return within
 
 
 def _by_curves(units: int, left: float, charges: Sequence[Charge]) -> float:

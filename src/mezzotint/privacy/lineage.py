@@ -14,8 +14,9 @@ import json
 import sqlite3
 
 from mezzotint.errors import BudgetError
-from mezzotint.privacy.account import Account, RunRecord, units_beside
+from mezzotint.privacy.account import Account, RunRecord
 from mezzotint.privacy.accounting import Budget, PrivacyUnit
+from mezzotint.privacy.caps import Sums, rule_of
 from mezzotint.privacy.journal import Change, secret
 from mezzotint.privacy.programme import Charge
 from mezzotint.privacy.releases import canonical, delta_of
@@ -124,6 +125,7 @@ def account(db: sqlite3.Connection, lineage: int, delta: float | None = None) ->
             (lineage,),
         )
     )
+    rule = None if cap is None else rule_of(cap, _first(db, lineage))
     return Account(
         datasets=tuple(name for (name,) in names),
         unit=held,
@@ -132,9 +134,28 @@ def account(db: sqlite3.Connection, lineage: int, delta: float | None = None) ->
         reserved=reserved,
         delta_units=delta_units,
         cap=cap,
-        cap_units=None if cap is None else units_beside(cap, delta_units, charges),
+        rule=rule,
         runs=count,
         charges=charges,
+        granted=_granted(db, lineage) if isinstance(rule, Sums) else (),
+    )
+
+
+def _first(db: sqlite3.Connection, lineage: int) -> Charge | None:
+    """The first run's programme, whatever became of it: nothing had been released before."""
+    row = db.execute(
+        "SELECT programme, delta FROM runs WHERE lineage = ? ORDER BY id LIMIT 1", (lineage,)
+    ).fetchone()
+    return None if row is None or row[0] is None else Charge.from_json(json.loads(row[0]), row[1])
+
+
+def _granted(db: sqlite3.Connection, lineage: int) -> tuple[tuple[float, float], ...]:
+    """Epsilon and delta of every run that counts."""
+    runs = run_records(db, "WHERE lineage = ?", lineage)
+    return tuple(
+        (run.budget.epsilon if run.charge is None else run.charge.epsilon, run.budget.delta)
+        for run in runs
+        if run.state == "open" or run.releases
     )
 
 

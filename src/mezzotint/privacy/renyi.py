@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+import bisect
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -148,7 +149,36 @@ def epsilon_of_curve(curve: Sequence[int], delta: float) -> float:
         return 0.0
     if delta <= 0:
         return math.inf
-    return max(0.0, min(_epsilons(curve, delta)))
+    return min(_epsilons(curve, delta))
+
+
+def at(curve: Sequence[int], order: Fraction) -> int:
+    """An upper bound of a curve at any order up to the largest, in units.
+
+    Between two orders (alpha - 1) D_alpha is below its chord, for it is convex; below the first one
+    D_alpha is no larger than there. Beyond the last one nothing is known, and 2^62 is said.
+    """
+    if order <= ORDERS[0]:
+        return curve[0]
+    if order > ORDERS[-1]:
+        return 2**62 if any(curve) else 0
+    place = bisect.bisect_left(ORDERS, order)
+    below, above = ORDERS[place - 1], ORDERS[place]
+    share = (order - below) / (above - below)
+    chord = (1 - share) * (below - 1) * curve[place - 1] + share * (above - 1) * curve[place]
+    return math.ceil(chord / (order - 1))
+
+
+def epsilon_at(order: Fraction, units: int, delta: float) -> float:
+    """Epsilon at `delta` of so much divergence at one order; never below the truth.
+
+    Source: Canonne, Kamath, Steinke 2020, Proposition 12.
+    """
+    a = float(order)
+    if delta <= 0 or a <= 1:
+        return math.inf if units else 0.0
+    epsilon = units / UNITS + math.log1p(-1 / a) - (math.log(delta) + math.log(a)) / (a - 1)
+    return max(0.0, epsilon + abs(epsilon) * 1e-12 + 1e-12)
 
 
 def best_order(curve: Sequence[int], delta: float) -> int:
@@ -160,7 +190,5 @@ def best_order(curve: Sequence[int], delta: float) -> int:
 def _epsilons(curve: Sequence[int], delta: float) -> list[float]:
     epsilons = []
     for order, units in zip(ORDERS, curve, strict=True):
-        a = float(order)
-        epsilon = units / UNITS + math.log1p(-1 / a) - (math.log(delta) + math.log(a)) / (a - 1)
-        epsilons.append(epsilon + abs(epsilon) * 1e-12 + 1e-12)
+        epsilons.append(epsilon_at(order, units, delta))
     return epsilons

@@ -81,16 +81,8 @@ def zcdp_rho(epsilon: float, delta: float) -> float:
     Source: Canonne, Kamath, Steinke 2020, Proposition 12, solved for rho.
     """
     epsilon, delta = check_epsilon(epsilon), check_delta(delta)
-    log_inv_delta = -math.log(delta)
-
-    def excess_of_optimum(t: float) -> float:
-        # The optimal alpha of `zcdp_epsilon`, with rho eliminated.
-        left = log_inv_delta - math.log1p(t)
-        return left * (2 * t + 1) / (t * t) + _log_one_minus_inverse(t) - epsilon
-
-    excess = _root(excess_of_optimum, log_inv_delta)
     c = _EXACT
-    t = Decimal(excess)
+    t = Decimal(_excess_of_optimum(epsilon, delta))
     alpha = c.add(t, 1)
     numerator = c.add(Decimal(epsilon), c.divide(c.ln(c.multiply(Decimal(delta), alpha)), t))
     numerator = c.subtract(numerator, c.ln(c.divide(t, alpha)))
@@ -100,6 +92,22 @@ def zcdp_rho(epsilon: float, delta: float) -> float:
     while zcdp_epsilon(above := math.nextafter(rho, math.inf), delta) <= epsilon:
         rho = above
     return rho
+
+
+def zcdp_order(epsilon: float, delta: float) -> float:
+    """The order alpha at which zCDP of `zcdp_rho` is converted."""
+    return 1.0 + _excess_of_optimum(check_epsilon(epsilon), check_delta(delta))
+
+
+def _excess_of_optimum(epsilon: float, delta: float) -> float:
+    """The optimal alpha - 1 of `zcdp_epsilon`, with rho eliminated."""
+    log_inv_delta = -math.log(delta)
+
+    def excess(t: float) -> float:
+        left = log_inv_delta - math.log1p(t)
+        return left * (2 * t + 1) / (t * t) + _log_one_minus_inverse(t) - epsilon
+
+    return _root(excess, log_inv_delta)
 
 
 def _log_one_minus_inverse(t: float) -> float:
