@@ -1,10 +1,10 @@
 """Lower bounds on epsilon from what an attacker guessed right.
 
 A mechanism ran often on each of two neighbouring data sets (worlds 0 and 1), and every run was
-given a score by an attacker who knows both. The first fifth of the runs chooses the attack (a
-threshold and a direction), the rest evaluates it: so the choice cannot flatter the result. Every
-bound is a lower confidence bound: a mechanism that keeps its claim has a bound above the claim
-with probability at most 1 - confidence.
+given a score by an attacker who knows both. The first runs choose the attack (a threshold and a
+direction): a fifth of them, or fewer where the law is known. The rest evaluates it, so that the
+choice cannot flatter the result. Every bound is a lower confidence bound: a mechanism that keeps
+its claim has a bound above the claim with probability at most 1 - confidence.
 
     score_bound     any (epsilon, delta)-DP mechanism; exact (Clopper, Pearson)
     gaussian_bound  Gaussian claims only; far tighter, because no tail has to be visited
@@ -32,6 +32,8 @@ from mezzotint.errors import ParameterError
 
 PILOT = 0.2
 """The share of the runs that chooses the threshold."""
+# The middle of two normal laws is found with so many runs, or with this share of all.
+_MIDDLE_RUNS, _MIDDLE_SHARE = 500, 0.05
 CONFIDENCE = 0.95
 _THRESHOLDS = 199
 _LARGEST_EPSILON = 60.0
@@ -111,7 +113,8 @@ def gaussian_bound(
         claim: The claim; it says at which delta epsilon is stated. Its mu is not used.
         confidence: The probability with which the bound is right, at least.
     """
-    pilot, rest = _split(world0, world1)
+    share = max(_MIDDLE_SHARE, min(PILOT, _MIDDLE_RUNS / max(1, len(world0))))
+    pilot, rest = _split(world0, world1, share)
     means = [float(np.mean(world)) for world in pilot]
     threshold, upward = sum(means) / 2, means[1] >= means[0]
     right = int(((rest[1] > threshold) == upward).sum() + ((rest[0] > threshold) != upward).sum())
@@ -168,12 +171,14 @@ def one_run_p(epsilon: float, canaries: int, guesses: int, right: int, delta: fl
     return min(1.0, tail + steepest * delta * 2 * canaries)
 
 
-def _split(world0: Scores, world1: Scores) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
+def _split(
+    world0: Scores, world1: Scores, share: float = PILOT
+) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
     if len(world0) != len(world1) or len(world0) < 10:
         raise ParameterError(
             f"there are {len(world0)} and {len(world1)} runs: give both worlds as many, at least 10"
         )
-    pilot = int(PILOT * len(world0))
+    pilot = int(share * len(world0))
     return (world0[:pilot], world1[:pilot]), (world0[pilot:], world1[pilot:])
 
 
