@@ -7,6 +7,7 @@ remembers the id and what it was made for; the ledger refuses it for other data.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from pathlib import Path
@@ -59,15 +60,19 @@ def request_in(
         folder.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             beside = file.with_suffix(".part")
-            beside.write_text(json.dumps({"nonce": secrets.token_hex(16), "fit": asked}, indent=1))
+            content: dict[str, Any] = {"nonce": secrets.token_hex(16), "fit": asked}
+            content["digest"] = _digest(content["nonce"], asked)
+            beside.write_text(json.dumps(content, indent=1))
             beside.replace(file)
         held = json.loads(file.read_text())
         nonce, fit = str(held["nonce"]), held["fit"]
+        if held["digest"] != _digest(nonce, fit):
+            raise ValueError("its SHA-256 is not the one recorded")
     except OSError as error:
         raise DataError(
             f"checkpoint {folder}: {error.strerror or error}; give a folder to read and write"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{file}: damaged ({error!r}); nothing was spent. Give another folder for a new fit"
         ) from error
@@ -80,6 +85,11 @@ def request_in(
     return request_id(
         dataset=dataset, mechanism=method.name, parameters={"fit": canonical(asked)}, nonce=nonce
     )
+
+
+def _digest(nonce: str, fit: Any) -> str:
+    """A damaged nonce would be another request, and spend anew."""
+    return hashlib.sha256(canonical([nonce, fit]).encode()).hexdigest()
 
 
 def canonical(content: Any) -> str:

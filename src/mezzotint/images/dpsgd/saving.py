@@ -1,7 +1,8 @@
 """Checkpoints that survive `kill -9`: a training goes on where it stopped and spends nothing twice.
 
-A checkpoint is a folder of three files. `checkpoint.json` names the other two and their SHA-256; it
-is replaced in one move when both are on disk, so that at every moment it tells of a whole state:
+A checkpoint is a folder of three files. `checkpoint.json` names the other two and their SHA-256,
+and holds one of its own content; it is replaced in one move when both are on disk, so that at every
+moment it tells of a whole state, and damage to any of them is found:
 
 * `step-N.safetensors`: weights, optimisers, averages. Functions of the releases up to step N.
 * `step-N.private.safetensors`: the records' memories of error feedback, with nobody else's right
@@ -26,9 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mezzotint.errors import ModelFileError, ParameterError
+from mezzotint.errors import DataError, ModelFileError, ParameterError
 
-FORMAT = 1
+FORMAT = 2
 _INDEX = "checkpoint.json"
 
 
@@ -90,7 +91,7 @@ class Checkpoints:
             "states": tree,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }
-        self._write(_INDEX, json.dumps(index).encode())
+        self._write(_INDEX, json.dumps(index | {"digest": _digest(index)}).encode())
         for path in self.folder.glob("step-*"):
             if path.name not in files:
                 path.unlink()
@@ -109,27 +110,31 @@ class Checkpoints:
             return None
         try:
             index = json.loads(path.read_bytes())
-            held, version = index["identity"], index["format"]
-        except (ValueError, KeyError, TypeError) as error:
+            digest, version = index.pop("digest", None), index["format"]
+            held = index["identity"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(path, str(error)) from error
         if version != FORMAT:
             raise ModelFileError(
                 f"{path} has format {version}, and this version reads format {FORMAT}: "
                 "resume with the version that wrote it, or start in an empty folder"
             )
+        if digest != _digest(index):
+            raise self._damaged(path, "its SHA-256 is not the one recorded")
         self._same(path, held)
-        parts = []
-        for name, digest in index["files"].items():
-            file = self.folder / name
-            if not file.exists():
-                raise self._damaged(file, "it is missing")
-            content = file.read_bytes()
-            if hashlib.sha256(content).hexdigest() != digest:
-                raise self._damaged(file, "its SHA-256 is not the one recorded")
-            parts.append(load(content))
+        parts = [load(self._content(name, digest)) for name, digest in index["files"].items()]
         states = _restored(index["states"], parts[0])
         memories = {name: value.numpy() for name, value in parts[1].items()}
         return Saved(index["step"], states, memories, index["methods"])
+
+    def _content(self, name: str, digest: str) -> bytes:
+        file = self.folder / name
+        if not file.is_file():
+            raise self._damaged(file, "it is missing")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise self._damaged(file, "its SHA-256 is not the one recorded")
+        return content
 
     def clear(self) -> None:
         """Deletes the checkpoint, its private half first."""
@@ -151,18 +156,30 @@ class Checkpoints:
 
     def _write(self, name: str, content: bytes) -> None:
         part = self.folder / f"{name}.part"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(self.folder / name)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(self.folder / name)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise DataError(
+                f"checkpoint {self.folder}: {error.strerror or error}; the last whole checkpoint "
+                "stands, and what was spent stays booked. Make space and repeat the same command: "
+                "it goes on from there at no cost"
+            ) from error
 
     def _damaged(self, path: Path, why: str) -> ModelFileError:
         return ModelFileError(
             f"{path}: the checkpoint is damaged ({why}); start in an empty folder. With the same "
             "request id the steps are repeated at no cost"
         )
+
+
+def _digest(index: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
 
 def _short(value: object) -> str:
