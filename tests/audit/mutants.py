@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from math import inf, log, sqrt
 from os import urandom
@@ -888,6 +889,84 @@ def _certificate_of_twice_the_noise(patch: pytest.MonkeyPatch) -> None:
     certificate = of("images.vae.harmonic").Certificate
     original = certificate.rho
     patch.setattr(certificate, "rho", lambda self, distance=inf: original(self, distance) / 4)
+
+
+# Checkpoints, and caps
+
+
+@mutant(
+    "images/dpsgd/saving",
+    "damage to a checkpoint's arrays goes unnoticed",
+    "tests.images.dpsgd.test_saving:test_damage_is_told",
+    "tmp_path",
+)
+def _checkpoint_unverified(patch: pytest.MonkeyPatch) -> None:
+    checkpoints = of("images.dpsgd.saving").Checkpoints
+    patch.setattr(
+        checkpoints, "_content", lambda self, name, digest: (self.folder / name).read_bytes()
+    )
+
+
+@mutant(
+    "images/dpsgd/saving",
+    "a checkpoint's index may say that other steps were done",
+    "tests.images.dpsgd.test_saving:test_damage_is_told",
+    "tmp_path",
+)
+def _checkpoint_of_another_step(patch: pytest.MonkeyPatch) -> None:
+    saving = of("images.dpsgd.saving")
+    original = saving._digest
+    patch.setattr(saving, "_digest", lambda index: original({**index, "step": 0}))
+
+
+@mutant(
+    "images/dpsgd/saving",
+    "the records' memories may be read by everybody",
+    "tests.images.dpsgd.test_saving:test_one_checkpoint_stands_and_its_private_half_is_the_owners",
+    "tmp_path",
+)
+def _memories_for_everybody(patch: pytest.MonkeyPatch) -> None:
+    saving = of("images.dpsgd.saving")
+    original = saving.os.open
+    patch.setattr(saving.os, "open", lambda path, flags, mode=0o777: original(path, flags, 0o644))
+
+
+@mutant(
+    "privacy/caps",
+    "a cap takes the best Renyi order afterwards, which adaptive runs may choose",
+    "tests.privacy.test_caps:test_the_best_order_afterwards_is_not_taken",
+)
+def _best_order_afterwards(patch: pytest.MonkeyPatch) -> None:
+    caps, account = of("privacy.caps"), of("privacy.account")
+
+    def filtered(self: Any, booked: Any) -> float:
+        return account.total_epsilon(
+            booked.units, self.cap.delta, booked.delta_units, booked.charges
+        )
+
+    patch.setattr(caps.Order, "_filtered", filtered)
+
+
+@mutant(
+    "privacy/caps",
+    "where runs split delta, what they take of it is not added up",
+    "tests.privacy.test_caps:test_a_plan_that_splits_epsilon_and_delta_may_fill_the_cap",
+)
+def _deltas_not_added(patch: pytest.MonkeyPatch) -> None:
+    sums = of("privacy.caps").Sums
+    original = sums._sums
+    patch.setattr(sums, "_sums", lambda self, booked: (original(self, booked)[0], Fraction(0)))
+
+
+@mutant(
+    "images/checkpoint",
+    "a damaged request is taken for a new one, and spends again",
+    "tests.faults.test_foreign_images:a_damaged_request_is_refused",
+    "tmp_path",
+)
+def _request_unverified(patch: pytest.MonkeyPatch) -> None:
+    checkpoint = of("images.checkpoint")
+    patch.setattr(checkpoint, "_digest", lambda nonce, fit: "same")
 
 
 # The encrypted path

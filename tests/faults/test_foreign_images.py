@@ -6,6 +6,7 @@ that spends anew. So more is asked than of a parser: what is accepted is what wa
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytest.importorskip("torch")
 import torch
 
 import mezzotint
+from mezzotint.errors import DataError
 from mezzotint.images.checkpoint import request_in
 from mezzotint.images.class_gaussians import ClassGaussians
 from mezzotint.images.dpsgd import Checkpoints
@@ -120,6 +122,21 @@ def test_the_request_of_a_fit(originals, tmp_path, mutants):
     file = originals / "fit" / "fit.json"
     parse = whole(in_place_of(originals / "fit", "fit.json", request_of), file)
     attack(parse, file.read_bytes(), tmp_path, "fit.json", mutants)
+
+
+def test_a_damaged_request_is_refused(tmp_path):
+    a_damaged_request_is_refused(tmp_path)
+
+
+def a_damaged_request_is_refused(folder: Path) -> None:
+    """Another nonce would be another request: other noise, and paid for once more."""
+    first = request_of(folder / "fit")
+    assert request_of(folder / "fit") == first
+    file = folder / "fit" / "fit.json"
+    held = json.loads(file.read_text())
+    file.write_text(json.dumps(held | {"nonce": "0" * 32}))
+    with pytest.raises(DataError, match="damaged"):
+        request_of(folder / "fit")
 
 
 def test_the_attack_would_find_damage_that_is_accepted(originals, tmp_path):

@@ -16,11 +16,12 @@ mu^2 = sum |change|^2 / sigma^2, from the scales in the ledger's rows.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -101,25 +102,26 @@ Answer = Callable[..., list[np.ndarray]]
 
 
 @contextmanager
-def answered_by(method: ImageMethod, answer: Answer) -> Iterator[None]:
-    """The method's calls of `integers.release` go to `answer` instead.
+def answered_by(answer: Answer) -> Iterator[None]:
+    """Calls of `integers.release`, in whatever module of a method, go to `answer` instead.
 
     For audits, on made-up images alone: here the referee learns the exact sums.
     """
-    from mezzotint.images import class_gaussians, dp_merf
-    from mezzotint.images.oneshot import releases
-
-    modules: dict[str, ModuleType] = {
-        "class-gaussians": class_gaussians,
-        "dp-merf": dp_merf,
-        "mezzotint": releases,
-    }
-    module: Any = modules[method.name]
-    held, module.release = module.release, answer
+    home = "mezzotint.images.integers"
+    held = [
+        (module, function)
+        for name, module in list(sys.modules.items())
+        if name.startswith("mezzotint.images.") and name != home
+        for function in [vars(module).get("release")]
+        if isinstance(function, FunctionType) and function.__module__ == home
+    ]
+    for module, _ in held:
+        vars(module)["release"] = answer
     try:
         yield
     finally:
-        module.release = held
+        for module, function in held:
+            vars(module)["release"] = function
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Transcript:
         work = Work()
         for world, answer in ((0, first), (0, replayed(0)), (1, replayed(1))):
             with (
-                answered_by(method, answer),
+                answered_by(answer),
                 # Any history will do: a fixed one is the same in all processes of an audit.
                 Ledger.memory(insecure_noise=7).begin(
                     method.budget, mechanism="audit", dataset="made up", programme=programme
