@@ -9,22 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.images.data import ImageData, ImageFacts
+from mezzotint.images.integers import l2_bound
 from mezzotint.images.latent_diffusion import LatentDiffusion
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
 from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
-from mezzotint.images.latent_diffusion.latents import Latents
+from mezzotint.images.latent_diffusion.latents import Latents, shrunk
 from mezzotint.images.latent_diffusion.method import public_clip
 from mezzotint.images.latent_diffusion.moments import (
-    GRID,
+    Moments,
+    blocks,
     bound,
-    integer_sum,
-    length,
+    integer_sums,
     moments,
-    shrunk,
 )
 from mezzotint.images.latent_diffusion.sampler import noise_levels, sample
+from mezzotint.images.oneshot.judge import Judge
+from mezzotint.images.oneshot.scattering import Scattering
 from mezzotint.privacy.ledger import Ledger
+from tests.images.oneshot.worlds import norm_squared, with_record
 
 
 def pictures(n: int, shape=(8, 8, 1), classes: int = 3, seed: int = 0) -> ImageData:
@@ -41,9 +44,15 @@ def pictures(n: int, shape=(8, 8, 1), classes: int = 3, seed: int = 0) -> ImageD
 
 def latents_of(data: ImageData, k: int = 6) -> Latents:
     """Without noise."""
-    frame, classes = Frequencies.of(data.facts), len(data.classes)
-    found = moments(integer_sum(data.x, data.y, frame, classes), 0.0, frame, classes)
-    return Latents.of(found, frame, k)
+    frame = Frequencies.of(data.facts)
+    return Latents.of(exact_moments(data), frame, k)
+
+
+def exact_moments(data: ImageData) -> Moments:
+    """Without noise."""
+    frame = Frequencies.of(data.facts)
+    noised = [total.astype(np.float64) for total in integer_sums(data, frame)]
+    return moments(noised, 0.0, frame)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (12, 9, 3), (64, 64, 3)])
@@ -57,11 +66,13 @@ def test_the_frame_is_an_orthonormal_projection(shape):
     assert (np.linalg.norm(codes, axis=1) <= norms * (1 + 1e-12)).all()
     smooth = frame.decode(codes * 0.1 + frame.encode(np.full((1, *shape), 0.45)))
     assert np.allclose(frame.decode(frame.encode(smooth)), smooth, atol=1e-9)
+    assert np.allclose(x.reshape(5, -1) @ frame.axes(), codes)
+    assert np.allclose(frame.axes().T @ frame.axes(), np.eye(frame.size))
 
 
 def test_many_classes_take_fewer_frequencies():
     facts = ImageFacts(32, 32, 3, tuple(map(str, range(1000))))
-    assert length(Frequencies.of(facts), 1000) < 1 << 23
+    assert sum(block.size for block in blocks(Frequencies.of(facts), 1000)) < 1 << 24
 
 
 @settings(max_examples=200, deadline=None)
@@ -71,8 +82,8 @@ def test_many_classes_take_fewer_frequencies():
     st.integers(0, 2),
     st.integers(0, 2**32 - 1),
 )
-def test_one_image_changes_the_sum_by_at_most_the_grid(shape, look, label, seed):
-    """Sensitivity with the noise off: exact, in integers, for extreme images too."""
+def test_one_image_changes_the_sums_by_at_most_the_bound(shape, look, label, seed):
+    """Sensitivity with the noise off: exact, in integers, for extreme images too, wherever."""
     rng = np.random.default_rng(seed)
     image = {
         "zero": np.zeros(shape),
@@ -81,27 +92,24 @@ def test_one_image_changes_the_sum_by_at_most_the_grid(shape, look, label, seed)
         "one pixel": np.where(np.arange(np.prod(shape)).reshape(shape) == 5, 255, 0),
         "stripes": 255 * (np.arange(shape[0])[:, None, None] % 2) * np.ones(shape),
     }[look].astype(np.uint8)
-    others = pictures(4, shape, seed=seed % 100)
+    others = pictures(40, shape, seed=seed % 100)
     frame = Frequencies.of(others.facts)
-    x = np.concatenate([others.x, image[None]])
-    y = np.concatenate([others.y, [label]])
-    with_it = integer_sum(x, y, frame, 3)
-    without = integer_sum(others.x, others.y, frame, 3)
-    difference = [int(value) for value in with_it - without]
-    assert sum(value * value for value in difference) <= GRID * GRID
+    more = with_record(others, int(rng.integers(41)), image, label)
+    with_it, without = integer_sums(more, frame), integer_sums(others, frame)
+    difference = [a - b for a, b in zip(with_it, without, strict=True)]
+    assert norm_squared(difference) <= l2_bound(blocks(frame, 3)) ** 2
 
 
 def test_without_noise_the_moments_are_the_classes_own():
     data = pictures(900)
-    frame = Frequencies.of(data.facts)
-    found = moments(integer_sum(data.x, data.y, frame, 3), 0.0, frame, 3)
+    frame, found = Frequencies.of(data.facts), exact_moments(data)
     codes = frame.encode(data.x)
     assert np.linalg.norm(codes, axis=1).max() < bound(frame)  # nothing was clipped
     for label in range(3):
         own = codes[data.y == label]
         assert found.counts[label] == pytest.approx(len(own), rel=1e-6)
-        assert np.allclose(found.means[label], own.mean(0), atol=1e-5)
-        assert np.allclose(found.covariances[label], np.cov(own.T, bias=True), atol=1e-4)
+        assert np.allclose(found.means[label], own.mean(0), atol=1e-3)
+        assert np.allclose(found.covariances[label], np.cov(own.T, bias=True), atol=2e-3)
 
 
 def test_noisy_covariances_are_drawn_towards_the_pooled_one():
@@ -198,7 +206,9 @@ def test_from_images_to_images(tmp_path, shape):
     ledger = tmp_path / "l.db"
 
     def fit() -> LatentDiffusion:
-        method = LatentDiffusion(8.0, latents=8, width=16, epochs=2, multiplicity=2, levels=6)
+        method = LatentDiffusion(
+            8.0, latents=8, width=16, epochs=2, multiplicity=2, levels=6, teacher_steps=2
+        )
         return method.fit(data, population=600, ledger=ledger, checkpoint=tmp_path / "c")
 
     first, second = fit(), fit()
@@ -209,7 +219,8 @@ def test_from_images_to_images(tmp_path, shape):
     drawn = first.sample(40, random_state=1)
     assert drawn.x.shape == (40, *shape)
     assert np.array_equal(drawn.x, second.sample(40, random_state=1).x)
-    assert [release.kind for release in first.privacy_.releases] == ["vector", "training"]
+    kinds = [release.kind for release in first.privacy_.releases]
+    assert kinds == ["vector"] * 5 + ["training"]
     generator = first.fitted_.generator
     assert isinstance(generator, DiffusionGenerator)
     again = DiffusionGenerator.restore(data.facts, generator.config(), generator.arrays())
@@ -220,7 +231,9 @@ def test_from_images_to_images(tmp_path, shape):
 def test_classes_can_be_told_apart():
     """At a generous budget, drawn blobs lie where their class has them."""
     data = pictures(3000)
-    method = LatentDiffusion(20.0, latents=8, width=16, epochs=1, multiplicity=1, levels=8)
+    method = LatentDiffusion(
+        20.0, latents=8, width=16, epochs=1, multiplicity=1, levels=8, teacher_steps=0
+    )
     method.fit(data, population=3000)
     places = []
     for label in range(3):
@@ -230,9 +243,32 @@ def test_classes_can_be_told_apart():
     assert places[0] + 1 < places[1] < places[2] - 1
 
 
+def taught(data: ImageData, tries: int = 3) -> DiffusionGenerator:
+    """A generator with a teacher who knows nothing, but has opinions."""
+    size = Scattering(data.facts).size
+    weights = np.random.default_rng(0).normal(size=(size, 3))
+    judge = Judge(data.facts, np.zeros(size), weights)
+    return DiffusionGenerator(
+        latents_of(data), Network(6, 3, 16), judge, width=16, levels=4, tries=tries
+    )
+
+
+def test_what_the_teacher_takes_for_another_is_drawn_again():
+    data = pictures(900)
+    labels = np.arange(300) % 3
+
+    def agreed(generator: DiffusionGenerator) -> float:
+        x = torch.from_numpy(generator.draw(labels, 1)).movedim(3, 1).float() / 255
+        assert generator.judge is not None
+        margins = generator.judge.margins(x, torch.from_numpy(labels))
+        return float((margins > 0).float().mean())
+
+    once, often = agreed(taught(data, tries=1)), agreed(taught(data, tries=20))
+    assert often > once + 0.2
+
+
 def test_arrays_of_a_wrong_shape_are_refused():
-    latents = latents_of(pictures(300))
-    generator = DiffusionGenerator(latents, Network(6, 3, 16), width=16, levels=4)
+    generator = taught(pictures(300))
     facts, config, arrays = pictures(3).facts, generator.config(), dict(generator.arrays())
     for name in list(arrays):
         with pytest.raises((ValueError, KeyError)):
@@ -241,3 +277,5 @@ def test_arrays_of_a_wrong_shape_are_refused():
             DiffusionGenerator.restore(
                 facts, config, {n: a for n, a in arrays.items() if n != name}
             )
+    with pytest.raises(ValueError, match="tries"):
+        DiffusionGenerator.restore(facts, {**config, "tries": 0}, arrays)

@@ -13,7 +13,7 @@ from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dp_merf import DpMerf
 from mezzotint.images.dp_sinkhorn import DpSinkhorn
 from mezzotint.images.oneshot import MezzotintImages
-from mezzotint.images.oneshot.generator import Judge
+from mezzotint.images.oneshot.judge import Judge
 from mezzotint.images.oneshot.releases import release_all
 from mezzotint.images.oneshot.scattering import Scattering
 from mezzotint.images.oneshot.training import train

@@ -91,18 +91,20 @@ def perceptron(channels: int, height: int, width: int, classes: int) -> nn.Modul
 
 
 def convolutional(channels: int, height: int, width: int, classes: int) -> nn.Module:
-    """Three blocks of convolution, batch normalisation, pooling; 16, 32 and 64 channels."""
+    """Three blocks of convolution, pooling, batch normalisation; 16, 32 and 64 channels.
+
+    Pooling comes first: what follows has a quarter of the work.
+    """
     layers: list[nn.Module] = []
     for inside, outside in ((channels, 16), (16, 32), (32, 64)):
         layers += [
             nn.Conv2d(inside, outside, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
             nn.BatchNorm2d(outside),
             nn.ReLU(),
-            nn.MaxPool2d(2),
         ]
     flat = 64 * (height // 8) * (width // 8)
-    network = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(flat, classes))
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(flat, classes))
 
 
 def lenet(channels: int, height: int, width: int, classes: int) -> nn.Module:

@@ -63,6 +63,13 @@ class Frequencies:
         images = np.einsum("ncij,ih,jw->nhwc", grid, rows, columns, optimize=True)
         return images.clip(0.0, 1.0)
 
+    def axes(self) -> np.ndarray:
+        """Codes as a matrix product: float64 (h * w * c, size), orthonormal columns."""
+        height, width, channels = self.shape
+        rows, columns = self._bases()
+        axes = np.einsum("ih,jw,cd->hwdcij", rows, columns, np.eye(channels))
+        return axes.reshape(height * width * channels, self.size)
+
     def _bases(self) -> tuple[np.ndarray, np.ndarray]:
         return _cosines(self.side, self.shape[0]), _cosines(self.side, self.shape[1])
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mezzotint.images.data import ImageFacts
 from mezzotint.images.latent_diffusion.denoiser import (
@@ -18,7 +19,10 @@ from mezzotint.images.latent_diffusion.denoiser import (
 from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.latents import Latents
 from mezzotint.images.latent_diffusion.sampler import sample
+from mezzotint.images.oneshot.draws import as_pixels
+from mezzotint.images.oneshot.judge import Judge, persuaded
 
+_MOST_TRIES = 1000
 _ARRAYS = ("centre", "components", "means", "axes", "variances", "spread")
 
 
@@ -27,20 +31,37 @@ class DiffusionGenerator:
 
     kind: ClassVar[str] = "latent-diffusion"
 
-    def __init__(self, latents: Latents, network: Network, *, width: int, levels: int) -> None:
+    def __init__(
+        self,
+        latents: Latents,
+        network: Network,
+        judge: Judge | None,
+        *,
+        width: int,
+        levels: int,
+        tries: int,
+    ) -> None:
         self.latents = latents
         self.network = network.cpu().eval()
+        self.judge = judge
         self.width = width
         self.levels = levels
+        self.tries = tries
 
+    @torch.no_grad()
     def draw(self, labels: np.ndarray, seed: int) -> np.ndarray:
-        """One image a label, uint8 (n, h, w, c)."""
+        """One image a label, uint8 (n, h, w, c); what the teacher takes for another is redrawn."""
         denoise = Denoiser(Gaussians(self.latents), self.network)
-        draw = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            y = torch.from_numpy(labels)
-            found = sample(denoise, y, self.latents.size, self.levels, draw)
-        return self.latents.decode(found.numpy())
+        source = torch.Generator().manual_seed(seed)
+
+        def images(y: Tensor) -> Tensor:
+            found = sample(denoise, y, self.latents.size, self.levels, source)
+            return torch.from_numpy(self.latents.decode(found.numpy())).movedim(3, 1)
+
+        wanted = torch.from_numpy(np.asarray(labels, np.int64))
+        if self.judge is None:
+            return as_pixels(images(wanted))
+        return as_pixels(persuaded(self.judge, wanted, self.tries, images))
 
     def config(self) -> Mapping[str, Any]:
         """Sizes, and the latents' scale."""
@@ -50,12 +71,17 @@ class DiffusionGenerator:
             "scale": self.latents.scale,
             "width": self.width,
             "levels": self.levels,
+            "tries": self.tries,
+            "taught": self.judge is not None,
         }
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """The encoder, the Gaussians and the network's weights."""
         own = {name: np.asarray(getattr(self.latents, name), np.float32) for name in _ARRAYS}
-        return own | network_arrays(self.network.state_dict())
+        own |= network_arrays(self.network.state_dict())
+        if self.judge is not None:
+            own |= {f"teacher.{name}": array for name, array in self.judge.arrays().items()}
+        return own
 
     @classmethod
     def restore(
@@ -84,4 +110,10 @@ class DiffusionGenerator:
                 raise ValueError(f"network.{name} has shape {value.shape}")
         network.load_state_dict({name: torch.from_numpy(v.copy()) for name, v in given.items()})
         latents = Latents(frame=frame, scale=float(config["scale"]), **own)
-        return cls(latents, network, width=width, levels=int(config["levels"]))
+        judge, tries = None, int(config["tries"])
+        if config["taught"]:
+            judge = Judge(facts, arrays["teacher.mean"], arrays["teacher.weights"])
+        if not 0 < tries <= _MOST_TRIES:
+            raise ValueError(f"tries = {tries}")
+        levels = int(config["levels"])
+        return cls(latents, network, judge, width=width, levels=levels, tries=tries)

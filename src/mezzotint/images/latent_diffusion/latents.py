@@ -53,6 +53,7 @@ class Latents:
         scale = float(np.sqrt(max(values[-1], 1e-12)))
         means = apart @ components / scale
         within = np.einsum("ia,kij,jb->kab", components, moments.covariances, components)
+        within = shrunk(within, moments.counts, moments.noise)
         widths, axes = np.linalg.eigh(within / scale**2)
         widths = np.maximum(widths, _FLOOR)
         spread = np.einsum("k,kia,ka,kia->i", shares, axes, widths, axes)
@@ -72,6 +73,28 @@ class Latents:
         return np.concatenate(parts).astype(np.float32)
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Latents (n, k) to uint8 images (n, h, w, c)."""
+        """Latents (n, k) to images: float32 (n, h, w, c) in 0 to 1."""
         codes = latents.astype(np.float64) @ self.components.T * self.scale + self.centre
-        return np.rint(self.frame.decode(codes) * 255).astype(np.uint8)
+        return self.frame.decode(codes).astype(np.float32)
+
+
+def shrunk(covariances: np.ndarray, counts: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Every class's covariance, drawn towards the pooled one as far as it is noise.
+
+    Args:
+        covariances: noisy, shape (classes, d, d).
+        counts: images of each class.
+        noise: the standard deviation of the noise in an entry, per class; in orthonormal
+            coordinates the noise of a symmetric matrix has the same law in all of them.
+    """
+    d = covariances.shape[1]
+    shares = counts / counts.sum()
+    pooled = np.einsum("k,kij->ij", shares, covariances)
+    found = []
+    for covariance, level in zip(covariances, noise, strict=True):
+        spread = float(((covariance - pooled) ** 2).sum())
+        share = min(1.0, d * d * level**2 / max(spread, 1e-300))
+        mixed = (1 - share) * covariance + share * pooled
+        values, vectors = np.linalg.eigh(mixed)
+        found.append((vectors * np.maximum(values, 0.0)) @ vectors.T)
+    return np.stack(found)

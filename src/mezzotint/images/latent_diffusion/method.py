@@ -20,12 +20,16 @@ from mezzotint.images.dpsgd import (
     settings_digest,
     train,
 )
+from mezzotint.images.integers import release
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
 from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
 from mezzotint.images.latent_diffusion.latents import Latents
-from mezzotint.images.latent_diffusion.moments import GRID, Moments, integer_sum, length, moments
+from mezzotint.images.latent_diffusion.moments import Moments, blocks, integer_sums, moments
 from mezzotint.images.method import DEFAULT_DELTA, ImageMethod, Trained
+from mezzotint.images.oneshot import features, teacher
+from mezzotint.images.oneshot.judge import Judge
+from mezzotint.images.oneshot.scattering import Scattering
 from mezzotint.images.plan import Estimate
 from mezzotint.images.work import Work
 from mezzotint.privacy import noise
@@ -39,17 +43,20 @@ if TYPE_CHECKING:
 
 _RATE = 1 / 30
 _LARGEST_BATCH = 2048
-_MOMENTS_NOISE = 1.5
+# Noise multipliers in units of the training's: the classes' moments, the features' sum and second
+# moments, and all of the teacher's steps together.
+_MOMENTS_NOISE, _SUM_NOISE, _SECOND_NOISE, _TEACHER_NOISE = 1.5, 6.0, 2.5, 2.0
 _LEVEL_MEAN, _LEVEL_SPREAD = -1.0, 1.2
 _AVERAGE = 0.99
 
 
 @dataclass(frozen=True)
 class Released:
-    """What became public: the classes' moments, and the trained network."""
+    """What became public: the classes' moments, the teacher, and the trained network."""
 
     latents: Latents
     counts: np.ndarray
+    judge: Judge | None
     network: Network
 
 
@@ -87,6 +94,8 @@ class LatentDiffusion(ImageMethod):
         multiplicity: int = 8,
         learning_rate: float = 2e-3,
         levels: int = 24,
+        teacher_steps: int = 20,
+        tries: int = 8,
         effort: float = 1.0,
     ) -> None:
         self.epsilon = epsilon
@@ -97,45 +106,66 @@ class LatentDiffusion(ImageMethod):
         self.multiplicity = multiplicity
         self.learning_rate = learning_rate
         self.levels = levels
+        self.teacher_steps = teacher_steps
+        self.tries = tries
         self.effort = effort
 
     def programme(self, facts: ImageFacts, budget: Budget) -> Programme:
-        """One Gaussian release and one training; the noise of both is scaled to the budget."""
+        """Gaussian releases and one training; the noise of all is scaled to the budget."""
         rate, steps = self._schedule(facts)
+        count = self.teacher_steps
+        noises = [_MOMENTS_NOISE]
+        if count:
+            noises += [_SUM_NOISE, _SECOND_NOISE, *[_TEACHER_NOISE * count**0.5] * count]
 
         def build(scale: float) -> Programme:
-            first = Gaussian(_MOMENTS_NOISE * scale)
-            return Programme((first, SubsampledGaussian(scale, rate, steps)))
+            releases = (Gaussian(noise * scale) for noise in noises)
+            return Programme((*releases, SubsampledGaussian(scale, rate, steps)))
 
         return Programme.calibrated(budget, build)
 
     def steps(self, facts: ImageFacts) -> tuple[str, ...]:
         """In words."""
-        return ("counts and moments of every class", "training of the denoiser")
+        taught = ()
+        if self.teacher_steps:
+            taught = (
+                "sum of scattering features",
+                "second moments of scattering features",
+                *(f"gradient step {step + 1} of the teacher" for step in range(self.teacher_steps)),
+            )
+        return ("counts and moments of every class", *taught, "training of the denoiser")
 
     def release(
         self, data: ImageData, facts: ImageFacts, programme: Programme, run: Run, work: Work
     ) -> Released:
-        """The moments, then the training.
+        """The moments, the teacher, then the training.
 
-        Sensitivity: `GRID` for the moments (`moments.integer_sum`), the clip for the training.
+        Guarantee: see the class.
+        Sensitivity: `integers.l2_bound` of each release's blocks, and the clip of the training.
+        Private and public: the data is private; the result is public.
         """
         frame, classes = Frequencies.of(facts), len(facts.classes)
-        work.progress("counting", 0.0)
-        exact = integer_sum(data.x, data.y, frame, classes)
-        spend = run.vector(0, f"class moments of {frame.size} frequencies", l2=GRID)
-        noisy = exact + noise.integer_gaussian(spend, length(frame, classes))
-        sigma = programme.events[0]
-        assert isinstance(sigma, Gaussian)
-        released = moments(noisy, sigma.noise_multiplier, frame, classes)
+        about, sigmas = self.steps(facts), _multipliers(programme)
+        work.progress("measuring", 0.0)
+        noised = release(run, 0, about[0], blocks(frame, classes), integer_sums(data, frame))
+        released = moments(noised, sigmas[0], frame)
         latents = Latents.of(released, frame, min(self.latents, frame.size))
+        judge = None
+        if self.teacher_steps:
+            total = max(1.0, float(released.counts.sum()))
+            judge = _teacher(data, facts, run, work, about=about, sigmas=sigmas, total=total)
         network = self._trained(data, facts, latents, run, work)
-        return Released(latents, released.counts, network)
+        return Released(latents, released.counts, judge, network)
 
     def train(self, released: Released, facts: ImageFacts, work: Work) -> Trained:
         """Nothing is left to be trained."""
         generator: Generator = DiffusionGenerator(
-            released.latents, released.network, width=self.width, levels=self.levels
+            released.latents,
+            released.network,
+            released.judge,
+            width=self.width,
+            levels=self.levels,
+            tries=self.tries,
         )
         return Trained(generator, released.counts)
 
@@ -161,7 +191,8 @@ class LatentDiffusion(ImageMethod):
     ) -> Network:
         """The denoiser's network, trained on the images' latents by DP-SGD."""
         assert run.programme is not None
-        event = run.programme.events[1]
+        place = len(run.programme.events) - 1
+        event = run.programme.events[place]
         assert isinstance(event, SubsampledGaussian)
         # The same start whatever ran before in this process.
         with torch.random.fork_rng(devices=[]):
@@ -181,7 +212,7 @@ class LatentDiffusion(ImageMethod):
         block = Block("denoiser", network, loss, clip=clip, multiplicity=self.multiplicity)
         batch = self._batch(facts)
         digest = settings_digest((block,), event, batch, work.seed)
-        source = noise.training(run.training(1, f"training of the denoiser, settings {digest}"))
+        source = noise.training(run.training(place, f"training of the denoiser, settings {digest}"))
         z = torch.from_numpy(latents.encode(data.x))
         training = PrivateTraining(
             (block,),
@@ -218,6 +249,58 @@ class LatentDiffusion(ImageMethod):
         if checkpoints is not None:
             checkpoints.clear()
         return average.model.cpu()
+
+
+def _multipliers(programme: Programme) -> list[float]:
+    """Of the Gaussian releases, in order."""
+    return [event.noise_multiplier for event in programme.events if isinstance(event, Gaussian)]
+
+
+def _teacher(
+    data: ImageData,
+    facts: ImageFacts,
+    run: Run,
+    work: Work,
+    *,
+    about: tuple[str, ...],
+    sigmas: list[float],
+    total: float,
+) -> Judge:
+    """A linear classifier on scattering features: events 1 to the last but one.
+
+    Guarantee and sensitivity: those of `features` and `teacher`.
+    Private and public: the data is private; all else is public, and so is the result.
+    """
+    scattering = Scattering(facts)
+    size = scattering.size
+
+    def done(event: int) -> None:
+        work.progress("measuring", event / len(sigmas))
+
+    done(1)
+    private = features.raw_features(scattering, data)
+    block = features.mean_block(size)
+    (noised,) = release(run, 1, about[1], (block,), [features.feature_sum(private)])
+    mean = features.mean_from(noised, total)
+    features.centre(private, mean)
+    done(2)
+    sums = features.moment_sums(private)
+    (second,) = release(run, 2, about[2], features.moment_blocks(size), sums)
+    whitening = features.whitening_from(mean, second, total, sigmas[2])
+    weights = teacher.taught(
+        private,
+        data.y,
+        whitening,
+        run=run,
+        first=3,
+        about=about[3 : len(sigmas)],
+        sigma=sigmas[-1],
+        total=total,
+        classes=len(facts.classes),
+        done=done,
+    )
+    done(len(sigmas))
+    return Judge(facts, mean, whitening.matrix @ weights)
 
 
 class Average:

@@ -123,16 +123,20 @@ def release_all(
     targets = embedding.means_from(noised, moments.counts, least)
     noise = bound * sigmas[3] / np.maximum(moments.counts, least)
 
-    features.whiten(private, whitening)
-    descent = teacher.Descent(size, classes, basis.total, sigmas[-1])
-    for event in range(BEFORE_TEACHER, len(sigmas)):
-        done(event)
-        blocks = teacher.gradient_blocks(size, classes)
-        sums = [teacher.gradient_sums(private, data.y, descent.weights)]
-        (gradient,) = release(run, event, about[event], blocks, sums)
-        descent.step(gradient)
+    weights = teacher.taught(
+        private,
+        data.y,
+        whitening,
+        run=run,
+        first=BEFORE_TEACHER,
+        about=about[BEFORE_TEACHER:],
+        sigma=sigmas[-1],
+        total=basis.total,
+        classes=classes,
+        done=done,
+    )
     done(len(sigmas))
-    return Released(basis, moments, whitening, waves, tuple(targets), noise, descent.weights)
+    return Released(basis, moments, whitening, waves, tuple(targets), noise, weights)
 
 
 def _spread(moments: ClassMoments) -> float:

@@ -9,6 +9,8 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from mezzotint.images.integers import (
@@ -19,8 +21,11 @@ from mezzotint.images.integers import (
     cross_sums,
     into_ball,
     product,
+    release,
     rounded,
 )
+from mezzotint.images.oneshot.features import Whitening, whiten
+from mezzotint.privacy.run import Run
 
 _CLIP = 1.0
 # The learning rate where noise in the mean gradient is below the second number; above that it falls
@@ -84,3 +89,49 @@ class Descent:
         gradient = noised * (_CLIP / UNIT / self._total)
         self._speed = _MOMENTUM * self._speed + gradient
         self.weights = self.weights - self._rate * self._speed
+
+
+def taught(
+    private: np.ndarray,
+    labels: np.ndarray,
+    whitening: Whitening,
+    *,
+    run: Run,
+    first: int,
+    about: Sequence[str],
+    sigma: float,
+    total: float,
+    classes: int,
+    done: Callable[[int], None],
+) -> np.ndarray:
+    """Whiten the features and descend by one release a step.
+
+    Guarantee: one Gaussian of multiplier `sigma` a step, under add/remove of one record.
+    Sensitivity: `gradient_blocks`.
+    Private and public: features and labels are private; all else is public, and so is the result.
+
+    Args:
+        private: centred integer features of shape (n, size); overwritten by whitened ones.
+        labels: int64 of shape (n,).
+        whitening: a released one.
+        run: where the steps are booked,
+        first: from this event on,
+        about: in these words, one a step.
+        sigma: noise multiplier of a step.
+        total: about how many images there are, as released.
+        classes: K.
+        done: told each event before it happens.
+
+    Returns:
+        The weights on whitened features: float64 of shape (size, K).
+    """
+    size = private.shape[1]
+    whiten(private, whitening)
+    blocks = gradient_blocks(size, classes)
+    descent = Descent(size, classes, total, sigma)
+    for event, words in enumerate(about, first):
+        done(event)
+        sums = [gradient_sums(private, labels, descent.weights)]
+        (gradient,) = release(run, event, words, blocks, sums)
+        descent.step(gradient)
+    return descent.weights

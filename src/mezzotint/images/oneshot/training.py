@@ -21,7 +21,8 @@ from torch.nn import functional
 from mezzotint.images.data import ImageFacts
 from mezzotint.images.oneshot.canvas import Canvas
 from mezzotint.images.oneshot.draws import Draws
-from mezzotint.images.oneshot.generator import Judge, OneShotGenerator
+from mezzotint.images.oneshot.generator import OneShotGenerator
+from mezzotint.images.oneshot.judge import Judge
 from mezzotint.images.oneshot.refiner import NOISE, Refiner
 from mezzotint.images.oneshot.releases import Released
 from mezzotint.images.work import Work
