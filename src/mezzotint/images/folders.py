@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import struct
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,12 +149,26 @@ def _decoded(file: Path) -> np.ndarray:
     """One file's pixels: (height, width) if it is grey, else (height, width, 3)."""
     pillow = need("PIL.Image")
     try:
-        with pillow.open(file) as image:
+        # Pillow warns about damage that it can live with; what is too large is refused below.
+        with warnings.catch_warnings(action="ignore"), pillow.open(file) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise DataError(f"{file}: {image.width} x {image.height} pixels; scale it first")
             grey = image.mode in ("1", "L", "LA")
             return np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, pillow.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+        struct.error,
+        pillow.DecompressionBombError,
+    ) as error:
         raise DataError(
             f"{file}: cannot be read as an image ({type(error).__name__}: {error}); mend it or "
             "move it away"

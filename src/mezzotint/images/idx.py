@@ -64,11 +64,13 @@ def read_idx(path: Path) -> np.ndarray:
     if len(content) < 4 or content[:3] != bytes((0, 0, _BYTES)):
         raise DataError(f"{path}: this is no IDX file of bytes; take an intact copy")
     start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise DataError(f"{path}: its head of {start} bytes is cut off; take an intact copy")
     shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
     size = 1
     for length in shape:
         size *= length
-    if len(shape) != content[3] or len(content) - start != size:
+    if len(content) - start != size:
         raise DataError(
             f"{path}: its head promises {size:,} bytes of data (shape {shape}), and "
             f"{max(0, len(content) - start):,} are there; take an intact copy"
