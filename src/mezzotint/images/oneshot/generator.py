@@ -70,7 +70,7 @@ class OneShotGenerator:
         arrays = {f"gaussians.{name}": array for name, array in self._draws.arrays().items()}
         arrays |= {f"teacher.{name}": array for name, array in self._judge.arrays().items()}
         for name, tensor in self._refiner.state_dict().items():
-            arrays[f"refiner.{name}"] = tensor.numpy()
+            arrays[f"refiner.{name}"] = np.ascontiguousarray(tensor.numpy())
         return arrays
 
     @classmethod

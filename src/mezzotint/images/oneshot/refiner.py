@@ -36,6 +36,7 @@ class Refiner(nn.Module):
         self.bottom_style = nn.Linear(_EMBEDDING, 8 * width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(_bias(self.out))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, draws: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Refine draws.

@@ -15,6 +15,8 @@ References:
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ _TENT = np.array([1, 2, 3, 4, 3, 2, 1], np.float32)
 _FILTER_STEPS = 60_000
 _DROPPED = 2.0**9
 _TENT_SUM = 256.0
+_REACH = len(_TENT) // 2
 _STEP = _DROPPED / (_FILTER_STEPS * 255.0 * _TENT_SUM)
 _GREY = (77, 150, 29)
 
@@ -45,7 +48,6 @@ class Scattering(nn.Module):
 
     fine: Tensor
     coarse: Tensor
-    tent: Tensor
 
     def __init__(self, facts: ImageFacts) -> None:
         super().__init__()
@@ -55,7 +57,6 @@ class Scattering(nn.Module):
         self.channels = facts.channels
         self.register_buffer("fine", _wavelets(7, 0.8, 3 * np.pi / 4))
         self.register_buffer("coarse", _wavelets(11, 1.6, 3 * np.pi / 8))
-        self.register_buffer("tent", torch.from_numpy(np.outer(_TENT, _TENT))[None, None])
         blank = torch.zeros(1, facts.channels, facts.height, facts.width)
         self.size = self._stack(blank, exact=False).shape[1]
 
@@ -94,7 +95,7 @@ class Scattering(nn.Module):
             x = torch.floor(x) if exact else x
         if self.repeat > 1:
             x = x.repeat_interleave(self.repeat, 2).repeat_interleave(self.repeat, 3)
-        grey = functional.conv2d(x, self.tent, stride=4, padding=3)
+        grey = _smoothed(x, 4)
         parts = [grey * (_FILTER_STEPS / _DROPPED)]
         for filters, stride in ((self.fine, 1), (self.coarse, 2)):
             padding = filters.shape[-1] // 2
@@ -105,11 +106,27 @@ class Scattering(nn.Module):
                 moduli = torch.floor(squares.sqrt() / _DROPPED).float()
             else:
                 moduli = ((real.square() + imaginary.square() + 1.0).sqrt() - 1.0) / _DROPPED
-            n, angles, height, width = moduli.shape
-            flat = moduli.reshape(n * angles, 1, height, width)
-            smooth = functional.conv2d(flat, self.tent, stride=4 // stride, padding=3)
-            parts.append(smooth.reshape(n, angles, *smooth.shape[2:]))
+            parts.append(_smoothed(moduli, 4 // stride))
         return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def _smoothed(maps: Tensor, stride: int) -> Tensor:
+    """Maps (n, c, height, width) smoothed by a tent, read at every `stride`-th pixel.
+
+    As products with two small matrices: the tent of the plane is one along each side.
+    """
+    rows, columns = (_tents(side, stride).to(maps) for side in maps.shape[2:])
+    return rows @ maps @ columns.T
+
+
+@cache
+def _tents(side: int, stride: int) -> Tensor:
+    """What a row of `side` pixels becomes: (ceil(side / stride), side), zeros beyond its ends."""
+    count = -(-side // stride)
+    found = torch.zeros(count, side + 2 * _REACH)
+    for i in range(count):
+        found[i, i * stride : i * stride + len(_TENT)] = torch.from_numpy(_TENT)
+    return found[:, _REACH:-_REACH].contiguous()
 
 
 def _wavelets(side: int, width: float, frequency: float) -> Tensor:
