@@ -26,7 +26,8 @@ from tests.faults.mutation import attack
 from tests.images.dpsgd.test_saving import IDENTITY, stopped
 from tests.images.oneshot.worlds import striped
 
-MUTANTS = [300, pytest.param(10_000, marks=pytest.mark.slow)]
+# Of five files: ten thousand in all.
+MUTANTS = [300, pytest.param(2000, marks=pytest.mark.slow)]
 CHECKPOINT = ("checkpoint.json", "step-00000010.safetensors", "step-00000010.private.safetensors")
 
 

@@ -22,7 +22,7 @@ from mezzotint.images.dpsgd import Checkpoints, PrivateTraining, train
 from mezzotint.images.dpsgd.saving import Saved
 from mezzotint.privacy.ledger import Ledger
 from tests.images.dpsgd.cases import source_of
-from tests.images.dpsgd.resumable import EVENT, block_of, net_and_records
+from tests.images.dpsgd.resumable import EVENT, block_of, net_and_records, run
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,16 +76,49 @@ def test_kill_9_resumes_bit_identically_and_spends_once(tmp_path):
 
 @pytest.mark.slow
 def test_a_hundred_kills(tmp_path):
-    dice, longest = random.Random(1), 5.0
+    """Forked processes, killed at any moment of a training; whatever finishes is compared."""
+    ledger, folder, out = tmp_path / "l.db", tmp_path / "checkpoint", tmp_path / "killed"
+    whole = tmp_path / "whole"
+    assert os.waitpid(forked(ledger, None, whole), 0)[1] == 0
+    never, dice, longest = load_file(whole), random.Random(1), 1.0
+    killed = finished = resumed = 0
+    while killed < 100 or not finished:
+        resumed += step_of(folder) > 0
+        child = forked(ledger, folder, out)
+        time.sleep(dice.uniform(0, longest) if killed < 100 else 0)
+        if killed < 100:
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            # Each one runs a little longer than the last, until a training finishes.
+            killed, longest = killed + 1, min(1.1 * longest, 60.0)
+            continue
+        assert status == 0
+        finished, longest = finished + 1, 0.5 * longest
+        for name, value in load_file(out).items():
+            assert torch.equal(never[name], value), name
+        Checkpoints(folder, {}).clear()
+        out.unlink()
+    assert resumed > 10
+    with Ledger.open(ledger) as book:
+        book.verify()
+        assert len(book.releases(1)) == 1
+    sys.stdout.write(
+        f"{killed} kills of a training, {resumed} times resumed, {finished} times finished: "
+        "the same bits each time, one release\n"
+    )
 
-    def wait(process: subprocess.Popen[bytes], folder: Path, attempt: int) -> None:
-        """Some time, which is as long as a training takes."""
-        nonlocal longest
-        time.sleep(dice.uniform(0, longest))
-        done = process.poll() is not None
-        longest = max(0.5, 0.9 * longest) if done else min(1.03 * longest, 30.0)
 
-    same_as_never_killed(tmp_path, killed_until_done(tmp_path, 100, wait))
+def forked(ledger: Path, folder: Path | None, out: Path) -> int:
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            run(ledger, folder, out)
+            status = 0
+        finally:
+            os._exit(status)
+    return child
 
 
 def training_and_checkpoints(folder: Path, identity: dict[str, object], every: int = 5):
