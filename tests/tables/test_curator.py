@@ -15,6 +15,7 @@ from mezzotint.tables.curator import Candidate
 from mezzotint.tables.domain import Domain
 from mezzotint.tables.graphical import Query
 
+from ..examples import examples
 from ..privacy.laws import chi_square_p, scale_p
 from .brute import FALSE_ALARM
 from .private import SIZES, a_curator, releases_of, rows_of
@@ -85,7 +86,7 @@ def exact_score(candidate, rows):
     return candidate.weight * (distance - penalty)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), st.integers(0, 40), st.integers(0, 1000))
 def test_scores_are_exact(data, n, seed):
     rows = rows_of(SIZES, n, seed)
@@ -113,7 +114,7 @@ def neighbours(draw):
     return common + mine, common + other, unit
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150), deadline=None)
 @given(neighbours(), st.data())
 def test_no_score_moves_further_than_declared(drawn, data):
     """Guarantee: epsilon^2 / 8 zCDP of `choose`, whatever the estimates are."""
@@ -131,7 +132,7 @@ def test_no_score_moves_further_than_declared(drawn, data):
         assert abs(here - there) <= heard[0].sensitivity
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150), deadline=None)
 @given(neighbours(), st.data())
 def test_no_measurement_moves_further_than_declared(drawn, data):
     """Guarantee: l2_squared / (2 sigma^2) zCDP of `measure`, groups or not."""

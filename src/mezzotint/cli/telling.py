@@ -87,6 +87,7 @@ def account_facts(account: Account) -> dict[str, Any]:
         "epsilon": account.epsilon if isfinite(account.epsilon) else None,
         "cap_epsilon": None if account.cap is None else account.cap.epsilon,
         "epsilon_left": account.epsilon_left,
+        "delta_left": account.delta_left,
     }
 
 
