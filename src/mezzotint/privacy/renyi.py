@@ -25,6 +25,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 
 from mezzotint.privacy.events import Gaussian, PureDP, Shuffled, SubsampledGaussian
 
@@ -102,6 +103,7 @@ def _response(epsilon: float, order: float) -> float:
     return min(ahead / (order - 1) + 1e-13, epsilon)
 
 
+@lru_cache(maxsize=256)
 def _subsampled(event: SubsampledGaussian) -> Curve:
     whole = {n for a in ORDERS for n in (math.floor(a), math.ceil(a)) if n >= 2}
     exact = _divergences(event, sorted({*whole, *map(float, ORDERS)}))
