@@ -13,6 +13,7 @@ from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dp_merf import DpMerf
 from mezzotint.images.dp_sinkhorn import DpSinkhorn
 from mezzotint.images.oneshot import MezzotintImages
+from mezzotint.images.oneshot.generator import OneShotGenerator
 from mezzotint.images.oneshot.judge import Judge
 from mezzotint.images.oneshot.releases import release_all
 from mezzotint.images.oneshot.scattering import Scattering
@@ -180,7 +181,9 @@ def test_training_is_a_function_of_releases_and_seed():
         torch.manual_seed(disturbance)
         np.random.seed(disturbance)
         work = Work(seed=seed)
-        made.append(train(released, data.facts, work, steps=3, width=8, tries=2).arrays())
+        made.append(
+            train(released, data.facts, work, steps=3, width=8, tries=2, varied=True).arrays()
+        )
     first, same, other = made
     assert all(np.array_equal(first[name], same[name]) for name in first)
     assert any(not np.array_equal(first[name], other[name]) for name in first)
@@ -190,8 +193,24 @@ def test_training_comes_closer_to_the_releases():
     data = striped(200, (8, 8, 1), 3)
     distances = []
     work = Work(progress=lambda stage, share, *, loss=None, epsilon=None: distances.append(loss))
-    train(_released(data), data.facts, work, steps=40, width=8, tries=1)
+    train(_released(data), data.facts, work, steps=40, width=8, tries=1, varied=True)
     assert np.mean(distances[-5:]) < 0.8 * np.mean(distances[:3])
+
+
+def test_shares_of_refinement_lie_between_the_draw_and_the_refined_image():
+    """All refined wholly, or each by its own share: between a draw and what becomes of it."""
+    data = striped(200, (8, 8, 1), 3)
+    generator = train(_released(data), data.facts, Work(), steps=20, width=8, tries=1, varied=True)
+    wholly = OneShotGenerator.restore(
+        data.facts, {**generator.config(), "varied": False}, generator.arrays()
+    )
+    labels = np.arange(60) % 3
+    refined = wholly.draw(labels, 7).astype(int)
+    varied = generator.draw(labels, 7).astype(int)
+    apart = np.abs(refined - varied).reshape(60, -1).max(axis=1)
+    # Shares are sin^2 of a uniform angle: below 0.1 or above 0.9 with a probability of 0.41.
+    assert (apart <= 1).any()
+    assert (apart > 20).any()
 
 
 def test_exact_and_differentiable_scattering_agree():

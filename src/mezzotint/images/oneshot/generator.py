@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -29,6 +30,7 @@ class OneShotGenerator:
         judge: the teacher.
         width: of the refiner.
         tries: how often it draws at most for one image; the best one is kept.
+        varied: whether images are refined by a share of their own, or all wholly.
     """
 
     kind: ClassVar[str] = "mezzotint"
@@ -42,10 +44,11 @@ class OneShotGenerator:
         *,
         width: int,
         tries: int,
+        varied: bool,
     ) -> None:
         self._shape = facts.height, facts.width
         self._draws, self._refiner, self._judge = draws, refiner.eval(), judge
-        self._width, self._tries = width, tries
+        self._width, self._tries, self._varied = width, tries, varied
 
     @torch.no_grad()
     def draw(self, labels: np.ndarray, seed: int) -> np.ndarray:
@@ -57,13 +60,22 @@ class OneShotGenerator:
         )
 
     def _refined(self, labels: Tensor, source: torch.Generator) -> Tensor:
+        """Draws, refined by a share that differs from image to image.
+
+        Most shares are near 0 or near 1 (arcsine law). Images that all have the refiner's look
+        teach a classifier to rely on it, and real ones do not have it.
+        """
         blurred = self._draws(labels, source)
         noise = torch.randn(len(labels), NOISE, *self._shape, generator=source)
-        return self._refiner(blurred, labels, noise)
+        refined = self._refiner(blurred, labels, noise)
+        if not self._varied:
+            return refined
+        angle = torch.rand(len(labels), 1, 1, 1, generator=source) * (math.pi / 2)
+        return torch.lerp(blurred, refined, torch.sin(angle).square())
 
     def config(self) -> Mapping[str, Any]:
         """Sizes."""
-        return {"width": self._width, "tries": self._tries}
+        return {"width": self._width, "tries": self._tries, "varied": self._varied}
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """Gaussians, teacher and network."""
@@ -93,4 +105,5 @@ class OneShotGenerator:
             state[name] = torch.from_numpy(np.array(array, np.float32))
         refiner.load_state_dict(state)
         judge = Judge(facts, arrays["teacher.mean"], arrays["teacher.weights"])
-        return cls(facts, draws, refiner, judge, width=width, tries=tries)
+        varied = bool(config["varied"])
+        return cls(facts, draws, refiner, judge, width=width, tries=tries, varied=varied)

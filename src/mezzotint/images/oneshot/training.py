@@ -36,7 +36,14 @@ _TEACHER_WEIGHT = 0.1
 
 
 def train(
-    released: Released, facts: ImageFacts, work: Work, *, steps: int, width: int, tries: int
+    released: Released,
+    facts: ImageFacts,
+    work: Work,
+    *,
+    steps: int,
+    width: int,
+    tries: int,
+    varied: bool,
 ) -> OneShotGenerator:
     """Train a refiner.
 
@@ -47,6 +54,7 @@ def train(
         steps: how many batches.
         width: channels of the refiner's first layer.
         tries: see `OneShotGenerator`.
+        varied: likewise.
     """
     basis, moments = released.basis, released.moments
     draws = Draws(Canvas.of(facts), basis.mean, basis.axes, moments.centres, moments.factors)
@@ -58,7 +66,9 @@ def train(
     if steps:
         fit = _Fit(released, facts, work, draws=draws, judge=judge, refiner=refiner)
         fit.run(steps, averaged)
-    return OneShotGenerator(facts, draws, averaged.cpu(), judge, width=width, tries=tries)
+    return OneShotGenerator(
+        facts, draws, averaged.cpu(), judge, width=width, tries=tries, varied=varied
+    )
 
 
 class _Fit:
