@@ -19,7 +19,7 @@ from mezzotint.images.latent_diffusion.denoiser import (
 from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.latents import Latents
 from mezzotint.images.latent_diffusion.sampler import sample
-from mezzotint.images.oneshot.draws import as_pixels
+from mezzotint.images.oneshot.draws import arcsine_shares, as_pixels, sharpened
 from mezzotint.images.oneshot.judge import Judge, persuaded
 
 _MOST_TRIES = 1000
@@ -50,13 +50,18 @@ class DiffusionGenerator:
 
     @torch.no_grad()
     def draw(self, labels: np.ndarray, seed: int) -> np.ndarray:
-        """One image a label, uint8 (n, h, w, c); what the teacher takes for another is redrawn."""
+        """One image a label, uint8 (n, h, w, c).
+
+        The decoder is linear and leaves edges soft; they are raised, by a share that differs from
+        image to image. What the teacher takes for another class is drawn again.
+        """
         denoise = Denoiser(Gaussians(self.latents), self.network)
         source = torch.Generator().manual_seed(seed)
 
         def images(y: Tensor) -> Tensor:
             found = sample(denoise, y, self.latents.size, self.levels, source)
-            return torch.from_numpy(self.latents.decode(found.numpy())).movedim(3, 1)
+            decoded = torch.from_numpy(self.latents.decode(found.numpy())).movedim(3, 1)
+            return sharpened(decoded, arcsine_shares(len(y), source))
 
         wanted = torch.from_numpy(np.asarray(labels, np.int64))
         if self.judge is None:

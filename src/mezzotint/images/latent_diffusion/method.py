@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mezzotint.errors import ParameterError
 from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dpsgd import (
     Block,
@@ -63,21 +64,37 @@ class Released:
 class LatentDiffusion(ImageMethod):
     """Moments released once give the latents; a diffusion model is trained on them by DP-SGD.
 
-    Theorem: the moments are one Gaussian release, the training is a Poisson-subsampled Gaussian of
-    T steps on the same images; their privacy loss distributions are composed (Koskela, Jälkö,
+    Theorem: the moments of the classes, of the teacher's features, and the teacher's gradient
+    steps are Gaussian releases of sums of bounded integer vectors (`integers`); the training is a
+    Poisson-subsampled Gaussian of T steps on the same images. Each depends on the images and on
+    earlier results only, and their privacy loss distributions are composed (Koskela, Jälkö,
     Honkela 2020), so the whole is (epsilon, delta)-DP. Neighbours: one image more or less.
 
     The encoder is a low-pass cosine transform, which is public, and the principal components of
     the released moments, which have been paid for. That makes the *encoder* public and not the
     latents: an image's latent is a function of the image, so every step on it is paid for again.
+    A drawn image that the teacher, a linear classifier on scattering features (`oneshot.teacher`),
+    takes for another class is drawn again.
 
     Departures from the paper (Ge, Zhang, Sun. Computer Science 51(3), 2024), of which the text is
     not to be had: what is known is stage 1, "privacy-aware information compression" to
     "desensitised latent vectors", and stage 2, a diffusion model on them. Here stage 1 is linear;
     stage 2 begins at the classes' Gaussians in closed form (`denoiser`) and learns the rest; both
     stages are charged, which reading "the encoder was trained privately, so the latents are
-    private" does not do. Sampler and preconditioning follow Karras et al. 2022; several draws of
-    an image are averaged before clipping (Dockhorn et al. 2023).
+    private" does not do. The teacher is ours. Sampler and preconditioning follow Karras et al.
+    2022; several draws of an image are averaged before clipping (Dockhorn et al. 2023).
+
+    Args:
+        epsilon, delta: the budget.
+        latents: how many numbers stand for an image.
+        width: of the denoiser's hidden layers.
+        epochs: how often each image is sampled by the training, on average.
+        multiplicity: draws of noise and level that are averaged before an image is clipped.
+        learning_rate: of Adam.
+        levels: noise levels of the sampler.
+        teacher_steps: releases that the teacher gets; 0 for none.
+        tries: how often an image is drawn at most until the teacher agrees.
+        effort: scales the length of the training.
     """
 
     name: ClassVar[str] = "latent-diffusion"
@@ -92,12 +109,22 @@ class LatentDiffusion(ImageMethod):
         width: int = 256,
         epochs: float = 20.0,
         multiplicity: int = 8,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-4,
         levels: int = 24,
         teacher_steps: int = 20,
         tries: int = 8,
         effort: float = 1.0,
     ) -> None:
+        for setting, value, least in (
+            ("latents", latents, 1),
+            ("width", width, 1),
+            ("multiplicity", multiplicity, 1),
+            ("levels", levels, 1),
+            ("teacher_steps", teacher_steps, 0),
+            ("tries", tries, 1),
+        ):
+            if value < least:
+                raise ParameterError(f"{setting} = {value!r}: give at least {least}")
         self.epsilon = epsilon
         self.delta = delta
         self.latents = latents

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from mezzotint.images.oneshot.canvas import Canvas
 
+_RAISED = 2.0
 _NAMES = "mean", "axes", "centres", "factors"
 
 
@@ -86,6 +88,30 @@ class Draws:
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers by name."""
         return {name: getattr(self, name).numpy() for name in _NAMES}
+
+
+def sharpened(images: Tensor, shares: Tensor) -> Tensor:
+    """Images with their edges raised (unsharp masking); knows no data.
+
+    Args:
+        images: shape (n, channels, height, width) in [0, 1].
+        shares: how much of it each image gets, shape (n, 1, 1, 1) in [0, 1].
+    """
+    channels = images.shape[1]
+    hill = torch.tensor([1.0, 2.0, 1.0], device=images.device) / 4
+    kernel = torch.outer(hill, hill).expand(channels, 1, 3, 3)
+    padded = functional.pad(images, (1,) * 4, mode="replicate")
+    blurred = functional.conv2d(padded, kernel, groups=channels)
+    return (images + _RAISED * shares * (images - blurred)).clamp(0.0, 1.0)
+
+
+def arcsine_shares(n: int, source: torch.Generator) -> Tensor:
+    """A share for every image, most near 0 or near 1: shape (n, 1, 1, 1).
+
+    Images that all have one look teach a classifier to rely on it, and real ones do not have it.
+    """
+    angle = torch.rand(n, 1, 1, 1, generator=source) * (math.pi / 2)
+    return torch.sin(angle).square()
 
 
 def as_pixels(images: Tensor) -> np.ndarray:

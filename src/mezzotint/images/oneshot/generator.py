@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from mezzotint.images.data import ImageFacts
 from mezzotint.images.oneshot.canvas import Canvas
-from mezzotint.images.oneshot.draws import Draws, as_pixels
+from mezzotint.images.oneshot.draws import Draws, arcsine_shares, as_pixels, sharpened
 from mezzotint.images.oneshot.judge import Judge, persuaded
 from mezzotint.images.oneshot.refiner import NOISE, Refiner
 
@@ -60,18 +59,17 @@ class OneShotGenerator:
         )
 
     def _refined(self, labels: Tensor, source: torch.Generator) -> Tensor:
-        """Draws, refined by a share that differs from image to image.
+        """Draws, refined by a share that differs from image to image, if so wished.
 
-        Most shares are near 0 or near 1 (arcsine law). Images that all have the refiner's look
-        teach a classifier to rely on it, and real ones do not have it.
+        What is not refined has its edges raised, by another such share.
         """
         blurred = self._draws(labels, source)
         noise = torch.randn(len(labels), NOISE, *self._shape, generator=source)
         refined = self._refiner(blurred, labels, noise)
         if not self._varied:
             return refined
-        angle = torch.rand(len(labels), 1, 1, 1, generator=source) * (math.pi / 2)
-        return torch.lerp(blurred, refined, torch.sin(angle).square())
+        plain = sharpened(blurred, arcsine_shares(len(labels), source))
+        return torch.lerp(plain, refined, arcsine_shares(len(labels), source))
 
     def config(self) -> Mapping[str, Any]:
         """Sizes."""

@@ -32,8 +32,9 @@ class MezzotintImages(ImageMethod):
     by class in random Fourier features of pixels and of scattering (`embedding`); gradient steps of
     a linear classifier on whitened scattering features (`teacher`). From then on the private images
     are not needed: a small network refines draws from the class Gaussians until their embeddings
-    match and the teacher takes them for what they are to be (`training`), and a draw that the
-    teacher takes for another class is drawn again (`generator`).
+    match and the teacher takes them for what they are to be (`training`). Every image is refined
+    by a share of its own, and one that the teacher takes for another class is drawn again
+    (`generator`).
 
     Theorem. Every release adds discrete Gaussian noise to a sum, over records, of integer vectors.
     The vector of one record depends on that record and on earlier releases only, and its L2 norm is
