@@ -33,6 +33,22 @@ def visible() -> set[str]:
     return {p.name for p in Path().iterdir() if not p.name.endswith(("-wal", "-shm"))}
 
 
+@pytest.mark.parametrize("policy", [None, "ACTIVE"])
+def test_threads_do_not_spin_unless_they_are_told_to(place, policy):
+    """On a busy machine spinning threads made a fit seven times as long."""
+    code = (
+        "import os, sys; sys.argv = ['mezzotint', '--version']; from mezzotint.cli import main; "
+        "main(); print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    if policy is not None:
+        environment["OMP_WAIT_POLICY"] = policy
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert ended.stdout.split()[-1] == (policy or "PASSIVE")
+
+
 def test_help_is_quick(place):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert cli("--help").returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,9 @@ def _common(
 def run(words: Sequence[str], *, own_process: bool) -> int:
     """Run a command; returns the exit code, raises what went wrong."""
     if own_process:
+        # Threads that wait for each other by spinning take several times as long where another
+        # program has one of the cores. Read when PyTorch is loaded, which is later.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         signal.signal(signal.SIGTERM, _terminated)
         sys.meta_path.insert(0, _WithoutPandas)
         for stream in (sys.stdout, sys.stderr):
