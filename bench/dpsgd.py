@@ -1,6 +1,7 @@
 """DP-SGD engines side by side: ours, Opacus and plain SGD on the same nets, one thread.
 
     python bench/dpsgd.py [--json] [--seconds 5] [--rounds 3] [--net critic unet] [--out FILE]
+    python bench/dpsgd.py --render         # results -> docs/benchmarks.md
 
 Each cell is a process of its own (`peers/dpsgd_run.py`), Opacus in an environment of its own under
 `.envs/`, made on demand from `peers/opacus.txt`. The engines take turns, round after round, and the
@@ -13,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +25,9 @@ import _methods
 from _measure import machine
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "dpsgd.jsonl"
+DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
+BLOCK = re.compile(r"(<!-- engine -->\n).*?(<!-- end -->)", re.S)
 CELLS = (("critic", 256), ("critic", 64), ("unet", 64))
 ENGINES = ("plain", "mezzotint", "opacus-hooks", "opacus-ghost", "opacus-expanded")
 
@@ -111,6 +117,37 @@ def show(results: list[Result]) -> None:
         )
 
 
+def markdown(results: Sequence[Result]) -> str:
+    """The table of the documents."""
+    plain = {(r.net, r.batch): r.step_ms for r in results if r.engine == "plain"}
+    rows = ["| net, batch | engine | samples a CPU second | time, plain SGD = 1 | peak MB |",
+            "| --- | --- | --: | --: | --: |"]  # fmt: skip
+    for r in results:
+        name = f"{r.engine} {r.version}" if r.version else r.engine
+        figures = [f"{r.samples_per_cpu_second:,.0f}", "", f"{r.peak_mb:,.0f}"]
+        if r.status != "ok":
+            figures = ["fails", "", ""]
+        elif (r.net, r.batch) in plain:
+            figures[1] = f"{r.step_ms / plain[r.net, r.batch]:.2f}"
+        rows.append(f"| {r.net}, {r.batch} | {name} | {' | '.join(figures)} |")
+    return "\n".join(rows)
+
+
+def render(results: Sequence[Result], document: Path) -> None:
+    """Puts the table between its marks."""
+    text = BLOCK.sub(lambda m: f"{m[1]}{markdown(results)}\n{m[2]}", document.read_text())
+    document.write_text(text)
+
+
+def read(path: Path) -> list[Result]:
+    """The newest result of every cell, in the order of the cells."""
+    newest = {}
+    for line in path.read_text().splitlines():
+        result = Result(**json.loads(line))
+        newest[result.net, result.batch, result.engine] = result
+    return [newest[*cell, e] for cell in CELLS for e in ENGINES if (*cell, e) in newest]
+
+
 def main() -> None:
     """Prints the table, or JSON, and appends to a file if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -119,7 +156,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--net", nargs="+", choices=("critic", "unet"), default=["critic", "unet"])
     parser.add_argument("--out", type=Path, help="append one JSON object a line")
+    parser.add_argument("--render", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
+    if options.render:
+        render(read(options.out or RESULTS), DOCUMENT)
+        return
     _methods.install("opacus")
     results: list[Result] = []
     for net, batch in CELLS:
