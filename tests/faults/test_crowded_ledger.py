@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,22 +15,11 @@ import pytest
 from mezzotint.errors import BudgetError
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
+from tests.processes import fork
 
 ASK, CAP = Budget(0.02, 1e-5), Budget(0.59, 1e-5)
 EACH = 8
 """So many spends use up a run."""
-
-
-def forked(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return child
 
 
 def spend(path: Path, attempts: int, told: int) -> None:
@@ -61,7 +49,7 @@ def test_spenders_in_a_crowd_never_exceed_the_cap(tmp_path, workers, attempts):
     shares = [attempts // workers + (i < attempts % workers) for i in range(workers)]
     read, told = os.pipe()
     start = time.perf_counter()
-    children = [forked(lambda share=share: spend(path, share, told)) for share in shares]
+    children = [fork(lambda share=share: spend(path, share, told)) for share in shares]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * workers
     seconds = time.perf_counter() - start
     os.close(told)

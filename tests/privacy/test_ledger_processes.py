@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +20,7 @@ from mezzotint.privacy import noise
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.ledger import Ledger
 from mezzotint.privacy.releases import units_within
-
-
-def fork(work: Callable[[], object]) -> int:
-    """Runs `work` in a child; its exit status says whether it returned."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return child
-
-
-def join(children: list[int]) -> None:
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+from tests.processes import fork, join
 
 
 @pytest.mark.parametrize(
