@@ -31,10 +31,13 @@ def test_frechet_of_a_move_and_of_a_scale():
 
 
 def test_frechet_of_features_that_hang_together():
-    """Fewer points than features: covariances without full rank."""
+    """Fewer points than features: covariances without full rank.
+
+    Roots of eigenvalues that are zero but for rounding (1e-16) are about 1e-8, thirty of them.
+    """
     a, b = RNG.normal(size=(20, 50)), RNG.normal(size=(20, 50))
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
 
 
 def test_kernel_distance_pair_by_pair():
