@@ -165,8 +165,9 @@ class ImageMethod(ABC):
             raise ParameterError(f"{data.name}: there are no images; give at least one")
         name = dataset or data.name
         facts = self._facts(data, population)
+        with enough_memory(micro_batch):
+            self.plan(facts)  # refuses what cannot be done before anything is opened or booked
         with enough_memory(micro_batch), _opened(ledger) as book:
-            self.plan(facts)  # refuses what cannot be done before anything is booked
             fingerprint = data.fingerprint() if book.path or folder else None
             request = request_in(
                 folder, self, facts, dataset=name, seed=random_state, ledger=book.path

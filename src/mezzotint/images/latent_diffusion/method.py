@@ -27,10 +27,9 @@ from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
 from mezzotint.images.latent_diffusion.latents import Latents
 from mezzotint.images.latent_diffusion.moments import Moments, blocks, integer_sums, moments
+from mezzotint.images.latent_diffusion.teaching import taught
 from mezzotint.images.method import DEFAULT_DELTA, ImageMethod, Trained
-from mezzotint.images.oneshot import features, teacher
 from mezzotint.images.oneshot.judge import Judge
-from mezzotint.images.oneshot.scattering import Scattering
 from mezzotint.images.plan import Estimate
 from mezzotint.images.work import Work
 from mezzotint.privacy import noise
@@ -180,7 +179,7 @@ class LatentDiffusion(ImageMethod):
         judge = None
         if self.teacher_steps:
             total = max(1.0, float(released.counts.sum()))
-            judge = _teacher(data, facts, run, work, about=about, sigmas=sigmas, total=total)
+            judge = taught(data, facts, run, work, about=about, sigmas=sigmas, total=total)
         network = self._trained(data, facts, latents, run, work)
         return Released(latents, released.counts, judge, network)
 
@@ -281,53 +280,6 @@ class LatentDiffusion(ImageMethod):
 def _multipliers(programme: Programme) -> list[float]:
     """Of the Gaussian releases, in order."""
     return [event.noise_multiplier for event in programme.events if isinstance(event, Gaussian)]
-
-
-def _teacher(
-    data: ImageData,
-    facts: ImageFacts,
-    run: Run,
-    work: Work,
-    *,
-    about: tuple[str, ...],
-    sigmas: list[float],
-    total: float,
-) -> Judge:
-    """A linear classifier on scattering features: events 1 to the last but one.
-
-    Guarantee and sensitivity: those of `features` and `teacher`.
-    Private and public: the data is private; all else is public, and so is the result.
-    """
-    scattering = Scattering(facts)
-    size = scattering.size
-
-    def done(event: int) -> None:
-        work.progress("measuring", event / len(sigmas))
-
-    done(1)
-    private = features.raw_features(scattering, data)
-    block = features.mean_block(size)
-    (noised,) = release(run, 1, about[1], (block,), [features.feature_sum(private)])
-    mean = features.mean_from(noised, total)
-    features.centre(private, mean)
-    done(2)
-    sums = features.moment_sums(private)
-    (second,) = release(run, 2, about[2], features.moment_blocks(size), sums)
-    whitening = features.whitening_from(mean, second, total, sigmas[2])
-    weights = teacher.taught(
-        private,
-        data.y,
-        whitening,
-        run=run,
-        first=3,
-        about=about[3 : len(sigmas)],
-        sigma=sigmas[-1],
-        total=total,
-        classes=len(facts.classes),
-        done=done,
-    )
-    done(len(sigmas))
-    return Judge(facts, mean, whitening.matrix @ weights)
 
 
 class Average:
