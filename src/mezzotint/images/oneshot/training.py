@@ -56,41 +56,55 @@ def train(
         tries: see `OneShotGenerator`.
         varied: likewise.
     """
+    refiner = refined(released, facts, work, steps=steps, width=width)
+    return assembled(released, facts, refiner, width=width, tries=tries, varied=varied)
+
+
+def assembled(
+    released: Released, facts: ImageFacts, refiner: Refiner, *, width: int, tries: int, varied: bool
+) -> OneShotGenerator:
+    """The generator of a trained refiner."""
+    draws, judge = draws_from(released, facts), judge_from(released, facts)
+    return OneShotGenerator(
+        facts, draws, refiner.cpu(), judge, width=width, tries=tries, varied=varied
+    )
+
+
+def draws_from(released: Released, facts: ImageFacts) -> Draws:
+    """The released class Gaussians, ready to draw from."""
     basis, moments = released.basis, released.moments
-    draws = Draws(Canvas.of(facts), basis.mean, basis.axes, moments.centres, moments.factors)
-    judge = Judge(facts, released.whitening.mean, released.whitening.matrix @ released.weights)
+    return Draws(Canvas.of(facts), basis.mean, basis.axes, moments.centres, moments.factors)
+
+
+def judge_from(released: Released, facts: ImageFacts) -> Judge:
+    """The released teacher."""
+    return Judge(facts, released.whitening.mean, released.whitening.matrix @ released.weights)
+
+
+def refined(
+    released: Released, facts: ImageFacts, work: Work, *, steps: int, width: int
+) -> Refiner:
+    """A refiner trained on what was released, on the device; its weights are averaged."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(work.seed)
         refiner = Refiner(facts, width).to(work.device)
     averaged = copy.deepcopy(refiner)
     if steps:
-        fit = _Fit(released, facts, work, draws=draws, judge=judge, refiner=refiner)
-        fit.run(steps, averaged)
-    return OneShotGenerator(
-        facts, draws, averaged.cpu(), judge, width=width, tries=tries, varied=varied
-    )
+        Matching(released, facts, work, refiner).run(steps, averaged)
+    return averaged
 
 
-class _Fit:
-    """One training: its tensors, and the loop."""
+class Matching:
+    """A refiner and what it is to match: tensors, the loss, and the loop."""
 
-    def __init__(
-        self,
-        released: Released,
-        facts: ImageFacts,
-        work: Work,
-        *,
-        draws: Draws,
-        judge: Judge,
-        refiner: Refiner,
-    ) -> None:
+    def __init__(self, released: Released, facts: ImageFacts, work: Work, refiner: Refiner) -> None:
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(work.device)
 
         self.work, self.refiner = work, refiner
-        self.draws, self.judge = draws.to(work.device), judge.to(work.device)
+        self.draws = draws_from(released, facts).to(work.device)
+        self.judge = judge_from(released, facts).to(work.device)
         self.shape = facts.height, facts.width
-        self.source = torch.Generator(work.device).manual_seed(work.seed)
         self.pixels = tensor(released.frequencies.pixels)
         self.features = tensor(released.frequencies.features)
         self.whitening = tensor(released.whitening.matrix)
@@ -100,6 +114,7 @@ class _Fit:
 
     def run(self, steps: int, averaged: Refiner) -> None:
         """Adam with a warm-up and a cosine; `averaged` follows the weights."""
+        source = torch.Generator(self.work.device).manual_seed(self.work.seed)
         optimiser = torch.optim.Adam(self.refiner.parameters(), _LEARNING_RATE, betas=(0.5, 0.99))
         warm = max(1, min(50, steps // 10))
         for step in range(steps):
@@ -108,7 +123,8 @@ class _Fit:
             for group in optimiser.param_groups:
                 group["lr"] = _LEARNING_RATE * rise * (0.02 + 0.98 * fall)
             optimiser.zero_grad()
-            loss, distance = self._loss()
+            labels = self.labels(source)
+            loss, distance = self.loss(self.images(labels.flatten(), source), labels)
             loss.backward()
             optimiser.step()
             keep = min(_AVERAGE, step / (step + 10))
@@ -120,14 +136,26 @@ class _Fit:
             self.work.require_finite(_STAGE, distance)
             self.work.progress(_STAGE, (step + 1) / steps, loss=distance)
 
-    def _loss(self) -> tuple[Tensor, float]:
-        """What to descend, and the embeddings' distance as far as it is known."""
+    def labels(self, source: torch.Generator) -> Tensor:
+        """A batch's labels, a row a class: int64 of shape (at most `_MOST_CLASSES`, each)."""
         place = self.weights.device
-        chosen = torch.randperm(self.classes, generator=self.source, device=place)[:_MOST_CLASSES]
-        each = max(2, _BATCH // len(chosen))
-        labels = chosen.repeat_interleave(each)
-        noise = torch.randn(len(labels), NOISE, *self.shape, generator=self.source, device=place)
-        images = self.refiner(self.draws(labels, self.source), labels, noise)
+        chosen = torch.randperm(self.classes, generator=source, device=place)[:_MOST_CLASSES]
+        return chosen[:, None].repeat(1, max(2, _BATCH // len(chosen)))
+
+    def images(self, labels: Tensor, source: torch.Generator) -> Tensor:
+        """One refined image a label: float32 of shape (n, channels, height, width) in [0, 1]."""
+        place = self.weights.device
+        noise = torch.randn(len(labels), NOISE, *self.shape, generator=source, device=place)
+        return self.refiner(self.draws(labels, source), labels, noise)
+
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+        """What to descend, and the embeddings' distance as far as it is known.
+
+        Args:
+            images: refined ones, class by class.
+            labels: as `labels` gives them.
+        """
+        place, (chosen, each) = self.weights.device, (labels[:, 0], labels.shape[1])
         features = self.judge.features(images)
         parts = (
             _waves(self.draws.shrink(images), self.pixels),
@@ -145,7 +173,7 @@ class _Fit:
             distance += float((square.detach() - 2 * (now.detach() * wanted).sum(dim=1)).mean())
             distance += float(wanted.square().sum(dim=1).mean())
         logits = functional.normalize(features @ self.whitening, dim=1) @ self.weights
-        doubt = functional.cross_entropy(logits, labels)
+        doubt = functional.cross_entropy(logits, labels.flatten())
         return loss + _TEACHER_WEIGHT * doubt, distance
 
 
