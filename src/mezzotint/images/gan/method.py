@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mezzotint.errors import ParameterError
+from mezzotint.images.adversary import schedule
 from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dpsgd import ErrorFeedback
 from mezzotint.images.gan.adversaries import Settings, trained
@@ -22,8 +23,6 @@ from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.events import Gaussian, SubsampledGaussian
 from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.run import Run
-
-_SMALLEST_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -182,12 +181,13 @@ class EfGan(ImageMethod):
 
     def estimate(self, facts: ImageFacts, device: str) -> Estimate:
         """From the images that go through the networks."""
-        _, steps = self._schedule(facts)
+        rate, steps = self._schedule(facts)
         each = (
             facts.height * facts.width * facts.channels / 784 * (0.15 if device == "cpu" else 0.02)
         )
-        memory = 600 + 2e-3 * (facts.population or 0)
-        return Estimate(seconds=5 + steps * each * self._batch(facts) / 256, memory_mb=memory)
+        population = facts.population or 0
+        seconds = 5 + steps * each * rate * population / 256
+        return Estimate(seconds=seconds, memory_mb=600 + 2e-3 * population)
 
     def _settings(self) -> Settings:
         return Settings(
@@ -207,14 +207,7 @@ class EfGan(ImageMethod):
 
     def _schedule(self, facts: ImageFacts) -> tuple[float, int]:
         """Sampling rate and steps, from the public number of images."""
-        assert facts.population is not None
-        rate = self._batch(facts) / facts.population
-        return rate, max(1, round(self.effort * self.epochs / rate))
-
-    def _batch(self, facts: ImageFacts) -> float:
-        assert facts.population is not None
-        most = max(facts.population / 10, min(_SMALLEST_BATCH, facts.population))
-        return min(float(self.batch), most)
+        return schedule(facts, batch=self.batch, epochs=self.effort * self.epochs)
 
 
 _AVERAGE = 0.99

@@ -1,4 +1,4 @@
-"""Generator, critic and reconstruction branch; all are small, and keep records apart."""
+"""Generator and reconstruction branch; both are small, and keep records apart."""
 
 from __future__ import annotations
 
@@ -67,36 +67,6 @@ def map_shapes(height: int, width: int) -> tuple[tuple[int, int, int], tuple[int
     """Shapes of the refiner's noise, without the dimension of the records."""
     low = (height + 1) // 2, (width + 1) // 2
     return (1, *low), (1, 2 * low[0], 2 * low[1])
-
-
-class Critic(nn.Module):
-    """How real an image of a class looks: a projection critic.
-
-    Source: Miyato, Koyama. cGANs with projection discriminator. ICLR 2018.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:
-        super().__init__()
-        height, breadth, channels = shape
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, width, 4, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 3 * width, 3, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Flatten(),
-        )
-        with torch.no_grad():
-            size = self.body(torch.zeros(1, channels, height, breadth)).shape[1]
-        self.score = nn.Linear(size, 1)
-        self.label = nn.Embedding(classes, size)
-        nn.init.normal_(self.label.weight, std=size**-0.5)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Images (n, channels, h, w) in 0..1 and classes (n,) to scores (n,)."""
-        h = self.body(2 * x - 1)
-        return self.score(h).squeeze(1) + (self.label(y) * h).sum(1)
 
 
 class Branch(nn.Module):
