@@ -71,7 +71,7 @@ class DpSinkhorn(ImageMethod):
     """
 
     name: ClassVar[str] = "dp-sinkhorn"
-    needs_population: ClassVar[bool] = True
+    needs_population: bool = True
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ class ImageMethod(ABC):
 
     name: ClassVar[str]
     adjacency: ClassVar[Adjacency] = Adjacency.ADD_REMOVE
-    needs_population: ClassVar[bool] = False
+    needs_population: bool = False
     epsilon: float
     delta: float
     fitted_: FittedImages

@@ -76,7 +76,7 @@ class EfGan(ImageMethod):
     """
 
     name: ClassVar[str] = "ef-gan"
-    needs_population: ClassVar[bool] = True
+    needs_population: bool = True
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class LatentDiffusion(ImageMethod):
     """
 
     name: ClassVar[str] = "latent-diffusion"
-    needs_population: ClassVar[bool] = True
+    needs_population: bool = True
 
     def __init__(
         self,
