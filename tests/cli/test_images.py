@@ -99,6 +99,15 @@ def test_a_plan(run):
     assert "SubsampledGaussian" in outcome.out
 
 
+def test_a_plan_shows_the_critics_training(run):
+    method = "images", "plan", "digits", "-m", "mezzotint", "--population", 1500, "--json"
+    told = run(*method, "--set", "fine_tune=5").json
+    last = told["releases"][-1]
+    assert (last["about"], last["event"]) == ("training of the critic", "SubsampledGaussian")
+    assert told["epsilon_planned"] <= told["epsilon"]
+    assert all(release["event"] == "Gaussian" for release in run(*method).json["releases"])
+
+
 def test_settings(run, fails):
     words = (*FIT, "-o", "m.mezzo", "--json")
     settings = ("--set", "spread=7", "--set", "rounds=2", "--set", "tidy=no", "--set", "remark=a=b")
