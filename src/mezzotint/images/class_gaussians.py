@@ -27,6 +27,7 @@ from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.run import Run
 
 _CLEAR = 3.0
+_NAMES = "mean", "axes", "centres", "factors"
 
 
 class ClassGaussiansGenerator:
@@ -49,15 +50,15 @@ class ClassGaussiansGenerator:
 
     def arrays(self) -> Mapping[str, np.ndarray]:
         """The Gaussians."""
-        return self.draws.arrays()
+        arrays = self.draws.arrays()
+        return {name: arrays[name] for name in _NAMES}
 
     @classmethod
     def restore(
         cls, facts: ImageFacts, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
     ) -> Self:
         """The inverse."""
-        names = "mean", "axes", "centres", "factors"
-        draws = Draws(Canvas.of(facts), *(arrays[name] for name in names))
+        draws = Draws(Canvas.of(facts), *(arrays[name] for name in _NAMES))
         if draws.classes != len(facts.classes):
             raise ValueError("class Gaussians: another number of classes")
         return cls(draws)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from mezzotint.images.oneshot.canvas import Canvas
 
 _RAISED = 2.0
-_NAMES = "mean", "axes", "centres", "factors"
+_NAMES = "mean", "axes", "centres", "factors", "shares", "grain"
 
 
 class Draws:
@@ -21,7 +21,11 @@ class Draws:
 
     Attributes:
         canvas: how their pixels relate to the images'.
-        mean: float32 of shape (size,); axes: (size, k); centres: (K, k); factors: (K, k, k).
+        mean: float32 of shape (size,); axes: (size, k); centres: (parts, k); factors:
+            (parts, k, k).
+        shares: (K, parts), how much of each class each Gaussian is; rows sum to 1. By default
+            every class has one of its own.
+        grain: (size,), standard deviations of what the axes do not show; by default none.
     """
 
     def __init__(
@@ -31,14 +35,20 @@ class Draws:
         axes: np.ndarray,
         centres: np.ndarray,
         factors: np.ndarray,
+        shares: np.ndarray | None = None,
+        grain: np.ndarray | None = None,
     ) -> None:
         self.canvas = canvas
-        k, classes = axes.shape[1], len(centres)
-        shapes = (canvas.size,), (canvas.size, k), (classes, k), (classes, k, k)
-        arrays = mean, axes, centres, factors
-        if any(a.shape != s for a, s in zip(arrays, shapes, strict=True)):
+        k, parts = axes.shape[1], len(centres)
+        shares = np.eye(parts) if shares is None else shares
+        grain = np.zeros(canvas.size) if grain is None else grain
+        sizes = (canvas.size,), (canvas.size, k), (parts, k), (parts, k, k), (len(shares), parts)
+        arrays = mean, axes, centres, factors, shares, grain
+        if any(a.shape != s for a, s in zip(arrays, (*sizes, (canvas.size,)), strict=True)):
             raise ValueError("class Gaussians: arrays of wrong shapes")
-        self.mean, self.axes, self.centres, self.factors = (
+        if not (shares.min(initial=0.0) >= 0.0 and shares.sum(axis=1).min(initial=1.0) > 0.0):
+            raise ValueError("class Gaussians: shares that are none")
+        self.mean, self.axes, self.centres, self.factors, self.shares, self.grain = (
             torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in arrays
         )
 
@@ -52,16 +62,25 @@ class Draws:
     @property
     def classes(self) -> int:
         """How many classes there are."""
-        return len(self.centres)
+        return len(self.shares)
 
     def __call__(self, labels: Tensor, source: torch.Generator) -> Tensor:
         """One blurred image a label: float32 of shape (n, channels, height, width) in [0, 1]."""
         noise = torch.randn(
             len(labels), self.axes.shape[1], generator=source, device=self.mean.device
         )
-        spread = torch.einsum("nij,nj->ni", self.factors[labels], noise)
-        pixels = self.mean + (self.centres[labels] + spread) @ self.axes.T
+        parts = labels
+        if len(self.shares) < len(self.centres):
+            parts = torch.multinomial(self.shares[labels], 1, generator=source)[:, 0]
+        spread = torch.einsum("nij,nj->ni", self.factors[parts], noise)
+        pixels = self.mean + (self.centres[parts] + spread) @ self.axes.T
         return self.expand(pixels.clamp(0.0, 1.0))
+
+    def grained(self, images: Tensor, shares: Tensor, source: torch.Generator) -> Tensor:
+        """Images with noise as wide as what the axes do not show, by a share of each one's own."""
+        grain = self.expand(self.grain[None])
+        noise = torch.randn(images.shape, generator=source, device=images.device)
+        return (images + shares * grain * noise).clamp(0.0, 1.0)
 
     def expand(self, canvases: Tensor) -> Tensor:
         """Canvases as images of full size, smoothly."""

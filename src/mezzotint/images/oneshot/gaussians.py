@@ -109,29 +109,63 @@ def basis_from(
         noised: the release.
         classes: how many classes there are.
         sigma: the noise multiplier of the release to come.
-        components: how many axes; None for as many as stand out of the noise to come:
-        clear: an axis does if its variance is so many times what that noise will add to a class's
-            covariance.
+        components, clear: see `leading`.
     """
     count, total, second = noised
     n = max(1.0, float(count[0]) / COUNT)
     mean = total / (n * SUM)
     values, vectors = np.linalg.eigh(symmetric(second) / (n * UNIT) - np.outer(mean, mean))
-    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    unit = canvas.radius
+    return leading(
+        n,
+        mean * unit,
+        np.maximum(values[::-1], 0.0) * unit**2,
+        vectors[:, ::-1],
+        sigma=sigma,
+        classes=classes,
+        components=components,
+        clear=clear,
+        least=1e-3 * unit,
+    )
+
+
+def leading(
+    total: float,
+    mean: np.ndarray,
+    values: np.ndarray,
+    vectors: np.ndarray,
+    *,
+    sigma: float,
+    classes: int,
+    components: int | None,
+    clear: float,
+    least: float,
+) -> Basis:
+    """As many principal axes as are worth it. Everything here is public.
+
+    Args:
+        total: about how many images there are.
+        mean: theirs, in units of white.
+        values: variances along the axes, falling, likewise.
+        vectors: the axes, a column each.
+        sigma: the noise multiplier of the class moments to come.
+        classes: how many classes there are.
+        components: how many axes; None for as many as stand out of the noise to come:
+        clear: an axis does if its variance is so many times what that noise will add to a class's
+            covariance.
+        least: the shortest radius.
+    """
     most = min(MOST_COMPONENTS, len(values))
     if components is None:
         # Noise in a class's covariance, as its largest eigenvalue goes with the root of k.
         width = np.arange(1, most + 1)
         spread = _RADIUS**2 * np.cumsum(values[:most])
         noise = l2_bound(class_blocks(1, 1)) / UNIT * sigma * spread * np.sqrt(2 * width)
-        apart = np.flatnonzero(values[:most] > clear * noise * classes / n)
+        apart = np.flatnonzero(values[:most] > clear * noise * classes / total)
         components = max(_LEAST, int(apart[-1]) + 1 if len(apart) else 1)
     k = max(1, min(components, most))
-    unit = canvas.radius
-    radius = _RADIUS * unit * float(np.sqrt(values[:k].sum()))
-    return Basis(
-        n, mean * unit, vectors[:, :k].copy(), values[:k] * unit**2, max(radius, 1e-3 * unit)
-    )
+    radius = _RADIUS * float(np.sqrt(values[:k].sum()))
+    return Basis(total, mean, vectors[:, :k].copy(), values[:k], max(radius, least))
 
 
 def class_blocks(classes: int, k: int) -> tuple[Block, ...]:
@@ -147,7 +181,8 @@ def class_moment_sums(canvas: Canvas, basis: Basis, data: ImageData) -> list[np.
     """The exact sums of `class_blocks` over the private images. Private."""
     classes, k = len(data.classes), basis.axes.shape[1]
     totals = [np.zeros(block.shape, np.int64) for block in class_blocks(classes, k)]
-    for rows, labels in _coordinates(canvas, basis, data):
+    for found, labels in coordinates(canvas, basis, data):
+        rows = into_ball(found, basis.radius)
         totals[0] += np.bincount(labels, minlength=classes) * COUNT
         totals[1] += class_sums(rows, labels, classes) * _SUM_WEIGHT
         for label in range(classes):
@@ -183,17 +218,19 @@ def moments_from(basis: Basis, noised: list[np.ndarray], sigma: float) -> ClassM
     return ClassMoments(counts, centres * basis.radius, factors * basis.radius)
 
 
-def _coordinates(
+def coordinates(
     canvas: Canvas, basis: Basis, data: ImageData
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Integer coordinates of private images, within `BALL` for `basis.radius`, and labels."""
+    """Coordinates of private images along the axes, in units of white, and labels. Private.
+
+    An image's coordinates are the same to the last bit in every company.
+    """
     longest = canvas.white * canvas.size**0.5
     whole, step = rounded(basis.axes / canvas.white, int(longest) + 1)
     # The mean's coordinates are public: taken off after the exact product.
     origin = basis.mean @ basis.axes
     for part in chunks(len(data)):
-        coordinates = product(canvas.sums(data.x[part]), whole, step) - origin
-        yield into_ball(coordinates, basis.radius), data.y[part]
+        yield product(canvas.sums(data.x[part]), whole, step) - origin, data.y[part]
 
 
 def _positive(matrix: np.ndarray, least: float) -> np.ndarray:

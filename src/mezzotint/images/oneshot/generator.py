@@ -15,7 +15,7 @@ from mezzotint.images.oneshot.draws import Draws, arcsine_shares, as_pixels, sha
 from mezzotint.images.oneshot.judge import Judge, persuaded
 from mezzotint.images.oneshot.refiner import NOISE, Refiner
 
-_GAUSSIANS = "mean", "axes", "centres", "factors"
+_GAUSSIANS = "mean", "axes", "centres", "factors", "shares", "grain"
 _MOST_WIDTH = 256
 
 
@@ -69,7 +69,8 @@ class OneShotGenerator:
         if not self._varied:
             return refined
         plain = sharpened(blurred, arcsine_shares(len(labels), source))
-        return torch.lerp(plain, refined, arcsine_shares(len(labels), source))
+        mixed = torch.lerp(plain, refined, arcsine_shares(len(labels), source))
+        return self._draws.grained(mixed, arcsine_shares(len(labels), source), source)
 
     def config(self) -> Mapping[str, Any]:
         """Sizes."""
