@@ -19,7 +19,6 @@ from mezzotint.images.data import ImageData
 from mezzotint.images.integers import (
     BALL,
     UNIT,
-    Block,
     class_sums,
     into_ball,
     l2_bound,
@@ -148,7 +147,7 @@ def cuts_from(moments: ClassMoments, sigma: float) -> list[Cut]:
 def part_sums(
     canvas: Canvas, basis: Basis, moments: ClassMoments, cuts: list[Cut], data: ImageData
 ) -> list[np.ndarray]:
-    """The exact sums of `class_blocks`, with parts for classes, over the private images. Private."""
+    """The exact sums over private images: `class_blocks`, with parts for classes. Private."""
     first = np.concatenate([[0], np.cumsum([cut.parts for cut in cuts])])
     blocks = class_blocks(int(first[-1]), basis.axes.shape[1])
     totals = [np.zeros(block.shape, np.int64) for block in blocks]
@@ -207,8 +206,10 @@ def _parts(
     Args:
         whole: the class's covariance (k, k).
         shares: of the parts (p,), summing to 1.
-        means, seconds: noisy, (p, k) and (p, k, k), from the class's centre.
-        mean_noise, moment_noise: standard deviations of the noise in their numbers, (p,).
+        means: noisy, (p, k), from the class's centre.
+        seconds: second moments about it, (p, k, k), likewise.
+        mean_noise: standard deviations of the noise in the means' numbers, (p,).
+        moment_noise: in the second moments' numbers, before both halves are averaged, (p,).
     """
     k = len(whole)
     common = shares @ means

@@ -71,9 +71,17 @@ def assembled(
 
 
 def draws_from(released: Released, facts: ImageFacts) -> Draws:
-    """The released class Gaussians, ready to draw from."""
-    basis, moments = released.basis, released.moments
-    return Draws(Canvas.of(facts), basis.mean, basis.axes, moments.centres, moments.factors)
+    """The released mixtures of Gaussians, ready to draw from."""
+    basis, mixture = released.basis, released.mixture
+    return Draws(
+        Canvas.of(facts),
+        basis.mean,
+        basis.axes,
+        mixture.centres,
+        mixture.factors,
+        mixture.shares,
+        released.grain,
+    )
 
 
 def judge_from(released: Released, facts: ImageFacts) -> Judge:
