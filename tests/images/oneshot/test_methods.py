@@ -124,7 +124,7 @@ def test_bad_settings_are_refused_by_name(method, settings):
 
 def _released(data, *, insecure="off", teacher_steps=8, work=None):
     """Releases without noise (or with fixed noise), and the facts."""
-    events = tuple(Gaussian(1.0) for _ in range(4 + teacher_steps))
+    events = tuple(Gaussian(1.0) for _ in range(6 + teacher_steps))
     programme = Programme(events)
     budget = Budget(programme.epsilon(1e-5) * 1.001, 1e-5)
     with Ledger.memory(insecure_noise=insecure) as ledger:  # noqa: SIM117

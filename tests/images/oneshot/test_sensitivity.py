@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from mezzotint.images import dp_merf, integers
 from mezzotint.images.integers import BALL, UNIT, Block, into_ball, l2_bound, product, rounded
-from mezzotint.images.oneshot import embedding, features, gaussians, teacher
+from mezzotint.images.oneshot import axes, embedding, features, gaussians, parts, teacher
+from mezzotint.images.oneshot.axes import Level
 from mezzotint.images.oneshot.canvas import Canvas
 from mezzotint.images.oneshot.embedding import Frequencies
 from mezzotint.images.oneshot.features import Whitening
-from mezzotint.images.oneshot.gaussians import Basis
+from mezzotint.images.oneshot.gaussians import Basis, ClassMoments
+from mezzotint.images.oneshot.parts import Cut
 from mezzotint.images.oneshot.scattering import Scattering
 from tests.images.oneshot.worlds import neighbours, norm_squared
 
@@ -47,6 +49,36 @@ def test_pixels_and_class_moments(worlds):
     check(
         gaussians.class_blocks(len(worlds[0].classes), 5),
         *(gaussians.class_moment_sums(canvas, basis, world) for world in worlds),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(neighbours(), st.floats(0.01, 10.0))
+def test_centred_pixels_and_parts(worlds, radius):
+    canvas, classes = Canvas.of(worlds[0].facts), len(worlds[0].classes)
+    check(
+        axes.level_blocks(canvas.size),
+        *(axes.level_sums(canvas, world) for world in worlds),
+    )
+    rng = np.random.default_rng(0)
+    level = Level(10.0, rng.normal(size=canvas.size), 1.0, radius)
+    check(
+        axes.moment_blocks(canvas.size),
+        *(axes.moment_sums(canvas, level, world) for world in worlds),
+    )
+    basis = Basis(
+        10.0, level.mean, np.linalg.qr(rng.normal(size=(canvas.size, 5)))[0], np.ones(5), radius
+    )
+    moments = ClassMoments(
+        np.ones(classes), rng.normal(size=(classes, 5)), np.ones((classes, 5, 5))
+    )
+    kinds = (4, 2, 2), (2, 2), (), (2,)
+    cuts = [
+        Cut(pieces, rng.normal(size=(5, len(pieces))) * 3, radius) for pieces in kinds[:classes]
+    ]
+    check(
+        gaussians.class_blocks(sum(cut.parts for cut in cuts), 5),
+        *(parts.part_sums(canvas, basis, moments, cuts, world) for world in worlds),
     )
 
 

@@ -2,8 +2,9 @@
 
 Two releases. The first, which is cheap, says where the images' centre is and how far from it they
 are; the second holds the second moments of what is left, whose length is a fraction of the images'
-own, and so is the noise, and their sum once more, for a better centre. Its leading eigenvectors are sought among those frequencies of the
-discrete cosine transform that stand out of the noise: what is finer than that is all noise.
+own, and so is the noise, and their sum once more, for a better centre. Leading eigenvectors are
+sought among those frequencies of the discrete cosine transform that stand out of the noise: what is
+finer than that is all noise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mezzotint.images.oneshot.gaussians import COUNT, SUM, Basis, leading
 
 # Centred images are shortened at so many times their root mean square length.
 _RADIUS = 1.25
+_MOST_STRETCH = 2.0
 _LENGTH_WEIGHT = 2
 _SUM_WEIGHT = BALL // 4
 # A frequency stands out if its variance is so many times the noise's largest eigenvalue.
@@ -33,11 +35,13 @@ class Level:
     Attributes:
         total: about how many images there are; at least 1.
         mean: float64 of shape (size,), in units of white.
+        spread: root mean square distance from there, likewise.
         radius: the length to which centred images will be shortened, likewise.
     """
 
     total: float
     mean: np.ndarray
+    spread: float
     radius: float
 
 
@@ -70,7 +74,8 @@ def level_from(canvas: Canvas, noised: list[np.ndarray]) -> Level:
     square = float(lengths[0]) * _LENGTH_WEIGHT / (n * UNIT) - float(np.square(mean).sum())
     # Neither noise nor images that are all alike make it vanish; no image is farther than white.
     length = math.sqrt(min(max(square, 1e-3), 1.0))
-    return Level(n, mean * canvas.radius, min(1.0, _RADIUS * length) * canvas.radius)
+    unit = canvas.radius
+    return Level(n, mean * unit, length * unit, min(1.0, _RADIUS * length) * unit)
 
 
 def moment_blocks(size: int) -> tuple[Block, ...]:
@@ -120,6 +125,10 @@ def axes_from(
     unit = level.radius**2
     shift = noised[0] / (level.total * BALL * _SUM_WEIGHT)
     covariance = (symmetric(noised[1]) / (level.total * UNIT) - np.outer(shift, shift)) * unit
+    # What shortening took off is given back to all directions alike.
+    stretch = level.spread**2 / max(float(np.trace(covariance)), 1e-300)
+    unit *= min(max(stretch, 1.0), _MOST_STRETCH)
+    covariance *= unit / level.radius**2
     noise = sigmas[0] / level.total * unit
     frame = _clear_frequencies(canvas, covariance, noise)
     values, vectors = np.linalg.eigh(frame.T @ covariance @ frame)

@@ -35,6 +35,7 @@ class Draws:
         axes: np.ndarray,
         centres: np.ndarray,
         factors: np.ndarray,
+        *,
         shares: np.ndarray | None = None,
         grain: np.ndarray | None = None,
     ) -> None:

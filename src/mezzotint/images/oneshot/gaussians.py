@@ -109,7 +109,8 @@ def basis_from(
         noised: the release.
         classes: how many classes there are.
         sigma: the noise multiplier of the release to come.
-        components, clear: see `leading`.
+        components: how many axes; None for as many as stand out of that noise.
+        clear: see `leading`.
     """
     count, total, second = noised
     n = max(1.0, float(count[0]) / COUNT)

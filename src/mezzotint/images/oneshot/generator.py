@@ -15,7 +15,7 @@ from mezzotint.images.oneshot.draws import Draws, arcsine_shares, as_pixels, sha
 from mezzotint.images.oneshot.judge import Judge, persuaded
 from mezzotint.images.oneshot.refiner import NOISE, Refiner
 
-_GAUSSIANS = "mean", "axes", "centres", "factors", "shares", "grain"
+_GAUSSIANS = "mean", "axes", "centres", "factors"
 _MOST_WIDTH = 256
 
 
@@ -92,7 +92,12 @@ class OneShotGenerator:
         width, tries = int(config["width"]), int(config["tries"])
         if not (0 < width <= _MOST_WIDTH and width % 4 == 0 and 0 < tries <= 1000):
             raise ValueError("sizes out of range")
-        draws = Draws(Canvas.of(facts), *(arrays[f"gaussians.{name}"] for name in _GAUSSIANS))
+        draws = Draws(
+            Canvas.of(facts),
+            *(arrays[f"gaussians.{name}"] for name in _GAUSSIANS),
+            shares=arrays["gaussians.shares"],
+            grain=arrays["gaussians.grain"],
+        )
         if draws.classes != len(facts.classes):
             raise ValueError("class Gaussians: another number of classes")
         refiner = Refiner(facts, width)

@@ -28,8 +28,8 @@ from mezzotint.privacy.events import Gaussian, SubsampledGaussian
 from mezzotint.privacy.programme import Programme
 from mezzotint.privacy.run import Run
 
-# Shares of the precision: pixels' moments, class Gaussians, features' moments, embeddings; the
-# teacher's steps have the rest.
+# Shares of the precision: where images are, pixels' moments, classes, parts of classes, features'
+# moments, embeddings; the teacher's steps have the rest.
 SHARES = 0.02, 0.12, 0.10, 0.18, 0.10, 0.10
 
 _MOST_EPOCHS = 1000
@@ -38,14 +38,15 @@ _MOST_EPOCHS = 1000
 class MezzotintImages(ImageMethod):
     """One-shot releases of moments, embeddings and a linear teacher; the rest is post-processing.
 
-    Released are: DP-PCA and a Gaussian a class of the pixels (`gaussians`); mean and second moments
-    of scattering features, which do not depend on data (`scattering`, `features`); mean embeddings
-    by class in random Fourier features of pixels and of scattering (`embedding`); gradient steps of
-    a linear classifier on whitened scattering features (`teacher`). From then on the private images
-    are not needed: a small network refines draws from the class Gaussians until their embeddings
-    match and the teacher takes them for what they are to be (`training`). Every image is refined
-    by a share of its own, and one that the teacher takes for another class is drawn again
-    (`generator`). If so wished, the network goes on against a critic that is trained on the
+    Released are: principal axes of the pixels (`axes`), and on them a mixture of Gaussians a class
+    (`gaussians`, `parts`); mean and second moments of scattering features, which do not depend on
+    data (`scattering`, `features`); mean embeddings by class in random Fourier features of pixels
+    and of scattering (`embedding`); gradient steps of a linear classifier on whitened scattering
+    features (`teacher`). From then on the private images are not needed: a small network refines
+    draws from the mixtures until their embeddings match and the teacher takes them for what they
+    are to be (`training`). Every image is refined by a share of its own, grain as wide as what the
+    axes do not show is laid over it, and one that the teacher takes for another class is drawn
+    again (`generator`). If so wished, the network goes on against a critic that is trained on the
     private images by DP-SGD, and still has to match the releases (`fine_tuning`).
 
     Theorem. Every release adds discrete Gaussian noise to a sum, over records, of integer vectors.
@@ -64,7 +65,8 @@ class MezzotintImages(ImageMethod):
     The sampling rate of `fine_tune` needs to know about how many images there are: declared
     public, or bought (`population`).
 
-    Sources and departures: DP-PCA (Dwork et al. 2014); DP-MERF (Harder et al. 2021), whose
+    Sources and departures: DP-PCA (Dwork et al. 2014), here of centred images and within clear
+    frequencies; DP-MERF (Harder et al. 2021), whose
     embeddings also have the label, while ours are one mean a class; the teacher follows Tramer and
     Boneh 2021, with first-order scattering, released whitening, and full batches in place of
     samples; matching embeddings in fixed features of images is NDPDC's idea (Zheng, Li 2023), who
@@ -72,7 +74,7 @@ class MezzotintImages(ImageMethod):
 
     Args:
         epsilon, delta: the budget.
-        components: axes of the class Gaussians; by default as many as stand out of the noise.
+        components: axes of the Gaussians; by default as many as stand out of the noise.
         frequencies: random frequencies of each embedding.
         teacher_steps: releases that the teacher gets; by default 20 for small epsilon, up to 40.
         width: channels of the refiner's first layer; a multiple of 4.

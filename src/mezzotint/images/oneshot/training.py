@@ -79,8 +79,8 @@ def draws_from(released: Released, facts: ImageFacts) -> Draws:
         basis.axes,
         mixture.centres,
         mixture.factors,
-        mixture.shares,
-        released.grain,
+        shares=mixture.shares,
+        grain=released.grain,
     )
 
 
