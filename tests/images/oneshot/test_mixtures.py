@@ -60,7 +60,7 @@ def test_axes_are_those_of_the_images_and_grain_is_what_they_leave():
     values, vectors = np.linalg.eigh(np.cov(pixels.T))
     # Long images are shortened, and what that takes off the spread is given back as a whole.
     assert basis.variances.sum() == pytest.approx(values[::-1][:2].sum(), rel=0.02)
-    assert basis.variances == pytest.approx(values[::-1][:2], rel=0.15)
+    assert basis.variances == pytest.approx(values[::-1][:2], rel=0.25)
     cosines = np.abs(np.einsum("ij,ij->j", vectors[:, ::-1][:, :2], basis.axes))
     assert cosines.min() > 0.999
     centred = pixels - pixels.mean(axis=0)
