@@ -28,7 +28,7 @@ def waves(n: int, seed: int = 0) -> ImageData:
     second = second + np.where(y == 0, first**2, -(first**2)) - np.where(y == 0, 1, -1)
     along = np.cos(np.pi * (np.arange(8) + 0.5) / 8)
     x = 90 + 25 * first[:, None, None] * along[:, None] + 15 * second[:, None, None] * along[None]
-    x = x[..., None] + rng.normal(size=(n, *SHAPE)) * 2
+    x = x[..., None] + rng.normal(size=(n, *SHAPE)) * 8
     return ImageData(x.clip(0, 255).astype(np.uint8), y, ("a", "b"), "waves")
 
 
@@ -54,18 +54,25 @@ def exact_mixture(data: ImageData, sigma: float = QUIET):
 
 def test_axes_are_those_of_the_images_and_grain_is_what_they_leave():
     data = waves(3000)
-    _, basis, grain = exact_axes(data)
+    canvas, basis, grain = exact_axes(data)
     pixels = data.x.reshape(len(data), -1) / 255.0
-    assert basis.mean == pytest.approx(pixels.mean(axis=0), abs=2e-3)
-    values, vectors = np.linalg.eigh(np.cov(pixels.T))
+    assert basis.mean == pytest.approx(pixels.mean(axis=0), abs=0.01)
     # Long images are shortened, and what that takes off the spread is given back as a whole.
-    assert basis.variances.sum() == pytest.approx(values[::-1][:2].sum(), rel=0.02)
-    assert basis.variances == pytest.approx(values[::-1][:2], rel=0.25)
+    centred = pixels - pixels.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    spread = np.sqrt(np.square(lengths).mean())
+    held = centred * np.minimum(1.0, 1.25 * spread / lengths)
+    covariance = np.cov(held.T, bias=True)
+    covariance *= spread**2 / np.trace(covariance)
+    values, vectors = np.linalg.eigh(covariance)
+    assert basis.variances == pytest.approx(values[::-1][:2], rel=0.02)
     cosines = np.abs(np.einsum("ij,ij->j", vectors[:, ::-1][:, :2], basis.axes))
     assert cosines.min() > 0.999
-    centred = pixels - pixels.mean(axis=0)
-    left = centred - centred @ basis.axes @ basis.axes.T
-    assert grain == pytest.approx(left.std(axis=0), rel=0.1)
+    left = covariance - (basis.axes * basis.variances) @ basis.axes.T
+    assert np.square(grain) == pytest.approx(np.diag(left), rel=0.05)
+    level = axes.level_from(canvas, [s.astype(float) for s in axes.level_sums(canvas, data)])
+    assert level.spread == pytest.approx(spread, rel=0.01)
+    assert level.total == 3000
 
 
 def test_noise_leaves_only_the_clear_frequencies():
