@@ -791,12 +791,35 @@ def _bound_of_one_block(patch: pytest.MonkeyPatch) -> None:
     2500,
 )
 def _images_unshortened(patch: pytest.MonkeyPatch) -> None:
-    gaussians = of("images.oneshot.gaussians")
+    patch.setattr(of("images.oneshot.gaussians"), "into_ball", _unshortened)
+    _afresh(patch)
 
-    def into_ball(values: Any, radius: float) -> Any:
-        return np.trunc(values * (2**14 / radius))
 
-    patch.setattr(gaussians, "into_ball", into_ball)
+def _unshortened(values: Any, radius: float) -> Any:
+    return np.trunc(values * (2**14 / radius))
+
+
+@mutant(
+    "images/oneshot/axes",
+    "centred images are not shortened",
+    f"{IMAGES}:one_shot_holds",
+    "mezzotint",
+    2500,
+)
+def _centred_images_unshortened(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(of("images.oneshot.axes"), "into_ball", _unshortened)
+    _afresh(patch)
+
+
+@mutant(
+    "images/oneshot/parts",
+    "coordinates from a class's centre are not shortened",
+    f"{IMAGES}:one_shot_holds",
+    "mezzotint",
+    2500,
+)
+def _coordinates_unshortened(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(of("images.oneshot.parts"), "into_ball", _unshortened)
     _afresh(patch)
 
 
