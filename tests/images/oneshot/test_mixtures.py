@@ -228,3 +228,10 @@ def test_shares_that_are_none_are_refused(shares):
     arrays = np.zeros(64), np.eye(64)[:, :1], np.zeros((2, 1)), np.zeros((2, 1, 1))
     with pytest.raises(ValueError, match="shares"):
         Draws(canvas, *arrays, shares=shares)
+
+
+def test_every_class_needs_a_gaussian():
+    canvas = Canvas.of(waves(2).facts)
+    arrays = np.zeros(64), np.eye(64)[:, :1], np.zeros((2, 1)), np.zeros((2, 1, 1))
+    with pytest.raises(ValueError, match="without any"):
+        Draws(canvas, *arrays, shares=np.ones((3, 2)))

@@ -47,6 +47,8 @@ class Draws:
         arrays = mean, axes, centres, factors, shares, grain
         if any(a.shape != s for a, s in zip(arrays, (*sizes, (canvas.size,)), strict=True)):
             raise ValueError("class Gaussians: arrays of wrong shapes")
+        if parts < len(shares):
+            raise ValueError("class Gaussians: a class without any")
         if not (shares.min(initial=0.0) >= 0.0 and shares.sum(axis=1).min(initial=1.0) > 0.0):
             raise ValueError("class Gaussians: shares that are none")
         self.mean, self.axes, self.centres, self.factors, self.shares, self.grain = (
