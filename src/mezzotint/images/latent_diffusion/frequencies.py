@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mezzotint.images.cosines import cosines
 from mezzotint.images.data import ImageFacts
 
 _SIDES = {1: 12, 3: 8}
@@ -71,12 +72,4 @@ class Frequencies:
         return axes.reshape(height * width * channels, self.size)
 
     def _bases(self) -> tuple[np.ndarray, np.ndarray]:
-        return _cosines(self.side, self.shape[0]), _cosines(self.side, self.shape[1])
-
-
-def _cosines(side: int, length: int) -> np.ndarray:
-    """The first rows of the orthonormal DCT-II matrix, shape (side, length)."""
-    place = (np.arange(length) + 0.5) * np.pi / length
-    basis = np.cos(np.arange(side)[:, None] * place) * np.sqrt(2 / length)
-    basis[0] /= np.sqrt(2)
-    return basis
+        return cosines(self.side, self.shape[0]), cosines(self.side, self.shape[1])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mezzotint.images.cosines import cosines
 from mezzotint.images.data import ImageData
 from mezzotint.images.integers import BALL, UNIT, Block, chunks, into_ball, outer_sums, symmetric
 from mezzotint.images.oneshot.canvas import Canvas
@@ -157,23 +158,16 @@ def _clear_frequencies(canvas: Canvas, covariance: np.ndarray, noise: float) -> 
         noise: the standard deviation of the noise on its diagonal, in any orthonormal frame.
     """
     height, width, channels = canvas.shape
-    cosines = np.kron(np.kron(_cosines(height), _cosines(width)), np.eye(channels))
-    variances = np.einsum("if,ij,jf->f", cosines, covariance, cosines, optimize=True)
+    rows, columns = cosines(height, height).T, cosines(width, width).T
+    waves = np.kron(np.kron(rows, columns), np.eye(channels))
+    variances = np.einsum("if,ij,jf->f", waves, covariance, waves, optimize=True)
     order = np.argsort(-variances)
     # The largest eigenvalue of symmetric noise in m dimensions: its off-diagonal numbers have half
     # the variance, which makes it root 2 m times the noise's.
     largest = noise * np.sqrt(2.0 * np.arange(1, len(order) + 1))
     apart = np.flatnonzero(variances[order] > _CLEAR * largest)
     least = min(4 * channels, len(order))
-    return cosines[:, order[: max(least, int(apart[-1]) + 1 if len(apart) else 0)]]
-
-
-def _cosines(length: int) -> np.ndarray:
-    """The orthonormal DCT-II, a column each frequency."""
-    place = (np.arange(length)[:, None] + 0.5) * np.pi / length
-    cosines = np.cos(place * np.arange(length)) * np.sqrt(2 / length)
-    cosines[:, 0] /= np.sqrt(2)
-    return cosines
+    return waves[:, order[: max(least, int(apart[-1]) + 1 if len(apart) else 0)]]
 
 
 def _spread_left(variances: np.ndarray, noise: float) -> np.ndarray:

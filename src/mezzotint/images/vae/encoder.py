@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from mezzotint.images.cosines import cosines
 from mezzotint.images.data import ImageFacts
 from mezzotint.images.integers import BALL, chunks, into_ball, product, rounded
 from mezzotint.privacy import noise
@@ -77,7 +78,7 @@ class Frame:
         return np.einsum("nijc,ih,jw->nhwc", grid, down, across, optimize=True)
 
     def _bases(self) -> tuple[np.ndarray, np.ndarray]:
-        return _cosines(self.side, self.shape[0]), _cosines(self.side, self.shape[1])
+        return cosines(self.side, self.shape[0]), cosines(self.side, self.shape[1])
 
     def _order(self) -> np.ndarray:
         places = np.add.outer(np.arange(self.side), np.arange(self.side))
@@ -220,11 +221,3 @@ def code_rounding(encoder: Encoder, latent: int) -> float:
     Cutting two numbers towards zero moves their difference by less than one step outwards.
     """
     return encoder.rounding + latent**0.5 * encoder.radius / BALL
-
-
-def _cosines(side: int, length: int) -> np.ndarray:
-    """The first rows of the orthonormal DCT-II matrix, shape (side, length)."""
-    place = (np.arange(length) + 0.5) * np.pi / length
-    basis = np.cos(np.arange(side)[:, None] * place) * np.sqrt(2 / length)
-    basis[0] /= np.sqrt(2)
-    return basis
