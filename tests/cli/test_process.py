@@ -50,11 +50,14 @@ def test_threads_do_not_spin_unless_they_are_told_to(place, policy):
 
 
 def test_help_is_quick(place):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert cli("--help").returncode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert cli("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime - before.ru_utime)
     # A third of this on an idle machine; a busy one inflates CPU seconds as well.
-    assert after.ru_utime - before.ru_utime < 0.9
+    assert min(took) < 0.9
 
 
 def test_what_the_main_job_imports(place):
@@ -107,10 +110,11 @@ def test_interrupted_while_fitting(place, sign, code):
         [*MEZZOTINT, *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not _releases():
+    while not (releases := _releases()) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(sign)
     out, err = process.communicate(timeout=60)
+    assert releases, "a slow machine: nothing was released within a minute"
     assert process.returncode == code
     assert out == ""
     assert "Traceback" not in err
@@ -224,9 +228,9 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def read_until(self, words: str | None = None) -> None:
-        """Read until these words have been shown, or to the end."""
-        deadline = time.monotonic() + 90
+    def read_until(self, words: str | None = None, seconds: float = 90) -> None:
+        """Read until these words have been shown, or to the end, and no longer than this."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (words is None or words not in self.shown):
             if not select.select([self._ours], [], [], 1)[0]:
                 continue
@@ -319,10 +323,11 @@ def test_leaving_while_confirming_changes_nothing(place, key):
     terminal = Terminal("schema", "confirm", "d.yaml")
     terminal.read_until("[y/n/c/e/q]")
     if key == "interrupt":
-        # A signal between the prompt and the wait for keys is seen at the next key only.
-        while terminal.process.poll() is None:
+        # A signal between the prompt and the wait for keys is seen at the next key only; one that
+        # comes after another was taken ends the process by itself.
+        while "interrupted" not in terminal.shown and terminal.process.poll() is None:
             terminal.process.send_signal(signal.SIGINT)
-            time.sleep(0.5)
+            terminal.read_until("interrupted", seconds=5)
     else:
         terminal.type(key)
     assert terminal.finish() == 130

@@ -49,8 +49,13 @@ def gaussian_p(draws: np.ndarray, sigma: float) -> float:
 
 
 def scale_p(draws: np.ndarray, sigma: float) -> float:
-    """Two-sided p-value of the draws' second moment against the exact variance."""
+    """Two-sided p-value of the draws' second moment against the exact variance.
+
+    The law is a scaled chi-square with the mean and the variance of the true one. At `FALSE_ALARM`
+    the true rate is 1.005e-7 for 200 draws of sigma 3, computed, and nearer for more and larger.
+    """
     values, law = gaussian_law(sigma)
     second, fourth = (law * values**2.0).sum(), (law * values**4.0).sum()
-    z = ((draws.astype(float) ** 2).mean() - second) / math.sqrt((fourth - second**2) / len(draws))
-    return float(2 * stats.norm.sf(abs(z)))
+    df = 2 * len(draws) * second**2 / (fourth - second**2)
+    x = df * (draws.astype(float) ** 2).mean() / second
+    return float(min(1.0, 2 * min(stats.chi2.sf(x, df), stats.chi2.cdf(x, df))))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +31,18 @@ class Role:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        said = self._begin()
+        deadline = time.monotonic() + 60
+        # Anybody's connection may have been given its port while it was down.
+        while _taken(said) and time.monotonic() < deadline:
+            self._wait()
+            time.sleep(1)
+            said = self._begin()
+        assert "url" in said, said
+        self.url = said["url"]
+        self._port = int(self.url.rsplit(":", 1)[1])
+
+    def _begin(self) -> dict:
         self.process = subprocess.Popen(
             [*COMMAND, *self._words, "--json", "--port", str(self._port)],
             stdout=subprocess.PIPE,
@@ -37,8 +50,7 @@ class Role:
             env=ENVIRONMENT,
         )
         assert self.process.stdout is not None
-        self.url = json.loads(self.process.stdout.readline())["url"]
-        self._port = int(self.url.rsplit(":", 1)[1])
+        return json.loads(self.process.stdout.readline())
 
     def kill(self) -> None:
         """kill -9."""
@@ -54,6 +66,10 @@ class Role:
         self.process.wait(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+def _taken(said: dict) -> bool:
+    return "nothing can listen there" in said.get("error", {}).get("message", "")
 
 
 class Gate:

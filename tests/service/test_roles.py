@@ -172,11 +172,15 @@ def test_a_submission_that_is_killed_mid_upload_goes_on(scene):
     require_one_account(scene, json.loads(again.stdout))
 
 
-def test_strangers_and_cheats_get_one_answer_from_the_key_holder(scene):
+def test_strangers_and_cheats_get_one_answer_from_the_key_holder(scene, capfd):
     """Requests of an honest job, replayed, changed, and shown with other tokens."""
-    seen = [entry for entry in scene.to_keyholder.seen if entry[1].endswith("/exchange")]
-    assert seen, "an earlier test has left an honest job's requests"
-    method, path, headers, body, status, content = seen[0]
+
+    def exchanges() -> list[tuple]:
+        return [entry for entry in scene.to_keyholder.seen if entry[1].endswith("/exchange")]
+
+    if not exchanges():  # no earlier test has left any
+        told(capfd, *scene.words(scene.upload("upload-honest", "marginals"), model="honest.mezzo"))
+    method, path, headers, body, status, content = exchanges()[0]
     assert status == 200
     url = scene.keyholder.url
     again = httpx.request(method, url + path, content=body, headers=headers)
