@@ -58,7 +58,7 @@ KINDS: dict[str, str] = {
     "class-gaussians": "class_gaussians:ClassGaussiansGenerator",
     "mezzotint": "oneshot.generator:OneShotGenerator",
     "dp-merf": "dp_merf:MeanEmbeddingGenerator",
-    "dp-sinkhorn": "dp_sinkhorn:SinkhornGenerator",
+    "dp-sinkhorn": "sinkhorn.method:SinkhornGenerator",
     "ef-gan": "gan.generator:GanGenerator",
     "latent-diffusion": "latent_diffusion.generator:DiffusionGenerator",
     "lipschitz-vae": "vae.generator:VaeGenerator",

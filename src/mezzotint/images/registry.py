@@ -18,7 +18,7 @@ METHODS: dict[str, str] = {
     "latent-diffusion": "latent_diffusion:LatentDiffusion",
     "lipschitz-vae": "vae:LipschitzVae",
     "dp-merf": "dp_merf:DpMerf",
-    "dp-sinkhorn": "dp_sinkhorn:DpSinkhorn",
+    "dp-sinkhorn": "sinkhorn:DpSinkhorn",
     "class-gaussians": "class_gaussians:ClassGaussians",
 }
 """Name -> "module:class" under `mezzotint.images`."""

@@ -11,7 +11,7 @@ from mezzotint.errors import ParameterError
 from mezzotint.images.class_gaussians import ClassGaussians
 from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dp_merf import DpMerf
-from mezzotint.images.dp_sinkhorn import DpSinkhorn
+from mezzotint.images.sinkhorn import DpSinkhorn
 from mezzotint.images.oneshot import MezzotintImages
 from mezzotint.images.oneshot.generator import OneShotGenerator
 from mezzotint.images.oneshot.judge import Judge

@@ -8,7 +8,7 @@ from mezzotint.images.adversary.critic import (
     real_loss,
     released_shares,
 )
-from mezzotint.images.adversary.schedule import schedule
+from mezzotint.images.adversary.schedule import expected_batch, schedule
 from mezzotint.images.adversary.training import Pace, Player, follow, play
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "as_images",
     "clip_of",
     "doubts",
+    "expected_batch",
     "follow",
     "play",
     "real_loss",

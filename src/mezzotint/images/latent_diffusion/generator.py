@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from mezzotint.images.data import ImageFacts
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.denoiser import (
     Denoiser,
     Gaussians,
     Network,
     network_arrays,
 )
-from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.latents import Latents
 from mezzotint.images.latent_diffusion.sampler import sample
 from mezzotint.images.oneshot.draws import arcsine_shares, as_pixels, sharpened

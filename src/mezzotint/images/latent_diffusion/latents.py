@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mezzotint.images.latent_diffusion.frequencies import Frequencies
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.moments import Moments
 
 _FLOOR = 1e-4

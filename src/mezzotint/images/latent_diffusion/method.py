@@ -21,9 +21,9 @@ from mezzotint.images.dpsgd import (
     settings_digest,
     train,
 )
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import release
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
-from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
 from mezzotint.images.latent_diffusion.latents import Latents
 from mezzotint.images.latent_diffusion.moments import Moments, blocks, integer_sums, moments

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mezzotint.images.data import ImageData
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import UNIT, Block, l2_bound, symmetric
-from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.oneshot.canvas import Canvas
 from mezzotint.images.oneshot.gaussians import (
     COUNT,
