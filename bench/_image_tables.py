@@ -12,7 +12,7 @@ and rendering replaces what stands between the two marks.
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 BLOCK = re.compile(r"(<!-- images: (?P<data>[a-z]+) -->\n).*?(<!-- end -->)", re.S)
@@ -134,11 +134,10 @@ def _ceiling(record: dict[str, Any]) -> list[list[str]]:
 
 
 def _accuracy(scores: Iterable[dict[str, Any]]) -> str:
-    """Mean over fits, and the spread over the classifier's seeds within them."""
-    scores = list(scores)
-    spreads = [s["spread"] for s in scores if s["spread"] is not None]
-    spread = f" ± {100 * fmean(spreads):.1f}" if spreads else ""
-    return f"{100 * fmean(s['mean'] for s in scores):.1f}{spread}"
+    """The mean, and the spread: over several fits, or over the classifier's seeds of a single one."""
+    means, spreads = zip(*((100 * s["mean"], s["spread"]) for s in scores), strict=True)
+    spread = stdev(means) if len(means) > 1 else spreads[0] and 100 * spreads[0]
+    return f"{fmean(means):.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
 
 
 def _published(name: str) -> str:

@@ -88,10 +88,10 @@ def main() -> int:
             for epsilon in options.epsilon or problem.epsilons:
                 for method in options.method or METHODS:
                     run = Run(problem, method, epsilon, options, data, population, digest)
-                    if run.is_there():
-                        continue
-                    print(f"{name}, {method}, epsilon {epsilon:g} ...", file=sys.stderr, flush=True)
-                    append(run.record(Path(folder)), options.results)
+                    for _ in range(run.missing()):
+                        said = f"{name}, {method}, epsilon {epsilon:g} ..."
+                        print(said, file=sys.stderr, flush=True)
+                        append(run.record(Path(folder)), options.results)
     found = read(options.results)
     print(json.dumps(found) if options.json else markdown(found))
     return 0
@@ -165,10 +165,10 @@ class Run:
         threads = self.options.threads
         return {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
 
-    def is_there(self) -> bool:
-        """Whether so many such runs ended well already."""
+    def missing(self) -> int:
+        """How many such runs are asked for and have not ended well yet."""
         done = [r for r in read(self.options.results) if r["status"] == "ok" and self.same(r)]
-        return not self.options.fresh and len(done) >= self.options.runs
+        return max(0, self.options.runs - (0 if self.options.fresh else len(done)))
 
     def same(self, record: dict[str, Any]) -> bool:
         """Whether a record answers the same question."""
