@@ -134,7 +134,7 @@ def _ceiling(record: dict[str, Any]) -> list[list[str]]:
 
 
 def _accuracy(scores: Iterable[dict[str, Any]]) -> str:
-    """The mean, and the spread: over several fits, or over the classifier's seeds of a single one."""
+    """The mean, and the spread: over several fits, or over the classifier seeds of a single one."""
     means, spreads = zip(*((100 * s["mean"], s["spread"]) for s in scores), strict=True)
     spread = stdev(means) if len(means) > 1 else spreads[0] and 100 * spreads[0]
     return f"{fmean(means):.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
