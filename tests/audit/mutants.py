@@ -401,6 +401,8 @@ def _refit_is_free(patch: pytest.MonkeyPatch) -> None:
     f"{SCALE}:test_what_was_drawn_is_what_was_recorded",
     "mst",
     "unit",
+    # With 4,000 residuals it survives once in a thousand times.
+    12_000,
 )
 def _empty_cells_without_noise(patch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
@@ -906,7 +908,7 @@ def _labels_too_honest(patch: pytest.MonkeyPatch) -> None:
     "the certificate states the noise as twice what is drawn",
     f"{IMAGES}:answers_hold",
     "metric",
-    60_000,
+    100_000,
 )
 def _certificate_of_twice_the_noise(patch: pytest.MonkeyPatch) -> None:
     certificate = of("images.vae.harmonic").Certificate

@@ -132,11 +132,12 @@ def test_the_coarse_estimator_changes_no_scale(mechanism):
 
 
 def test_black_box_runs_the_whole_synthesizer():
+    """Synthetic rows differ from fit to fit: twelve have as many ones with probability 7e-8."""
     attack = BlackBoxAttack("mst", 4.0, DELTA)
-    zero, one = (attack.scores(world, 10) for world in (0, 1))
-    assert zero.shape == one.shape == (10,)
+    zero, one = (attack.scores(world, 12) for world in (0, 1))
+    assert zero.shape == one.shape == (12,)
     assert zero.std() > 0
-    assert audited(attack, 10).holds
+    assert audited(attack, 12).holds
 
 
 def test_both_worlds_may_run_in_other_processes():

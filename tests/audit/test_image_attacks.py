@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from mezzotint.audit.answers import AnswerAttack, answer, near, opposite
 from mezzotint.audit.attack import FALSE_ALARM
@@ -38,15 +38,17 @@ def answers_hold(part: str, runs: int) -> None:
     assert line.lower_bound >= 0.5 * line.ceiling
 
 
-@pytest.mark.parametrize(("method", "runs"), [*zip(METHODS, (2500, 2500, 1000), strict=True)])
+@pytest.mark.parametrize(("method", "runs"), [*zip(METHODS, (2500, 2500, 1500), strict=True)])
 def test_one_shot_releases(method, runs):
+    """Half is proved but for 2.4e-10 (mezzotint)."""
     one_shot_holds(method, runs)
 
 
 @pytest.mark.parametrize(
-    ("part", "runs"), [("code", 20_000), ("metric", 60_000), ("label", 20_000)]
+    ("part", "runs"), [("code", 20_000), ("metric", 100_000), ("label", 20_000)]
 )
 def test_answers(part, runs):
+    """Half is proved but for 3.3e-8 (metric)."""
     answers_hold(part, runs)
 
 
@@ -112,7 +114,7 @@ def test_every_released_number_has_the_recorded_noise(method):
 
 
 def noise_is_recorded(method: str) -> None:
-    """L4: block by block, by second moments and correlations (false alarm 1e-7 a line).
+    """L4: block by block, by second moments and correlations (false alarm 1e-6 all together).
 
     Residuals of one event must tell nothing about the next one's, and nothing about the next run's.
     """
@@ -140,12 +142,13 @@ def noise_is_recorded(method: str) -> None:
                 together += float(other[:shared] @ whole[:shared])
                 size += shared
             last = before[place] = whole
+    level = FALSE_ALARM / (len(drawn) + 1)
     for name, parts in drawn.items():
         found = np.concatenate(parts)
         square = float(np.square(found).sum())
         p = 2 * min(chi2.sf(square, found.size), chi2.cdf(square, found.size))
-        assert p > 1e-7, name
-    assert abs(together) < 5.4 * size**0.5
+        assert p > level, name
+    assert 2 * norm.sf(abs(together) / size**0.5) > level
 
 
 def event_sigma(method: str, place: int) -> float:

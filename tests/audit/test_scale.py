@@ -4,7 +4,7 @@ The counts are known here, so what a release added to them is known exactly. Eac
 divided by the sigma of its own ledger row; the sum of squares is compared with chi-square. With
 4,000 residuals that finds an error of 12 % in the scale, in either direction.
 
-A false alarm: below 1e-6 in each test.
+A false alarm: below 1e-6 in each case of each test, all its assertions together.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ MECHANISMS = {
     "aim": lambda: AIM(workload=2),
     "mezzotint": lambda: Mezzotint(workload=2),
 }
+LEVEL = FALSE_ALARM / 3
+"""Of one assertion, where a case has two or three."""
 UNITS = [PrivacyUnit(), PrivacyUnit(Adjacency.REPLACE_ONE, rows=3)]
 
 
@@ -76,12 +78,12 @@ def second_moment_p(residuals):
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_what_was_drawn_is_what_was_recorded(mechanism, unit):
-    residuals, _ = residuals_of(mechanism, unit=unit)
-    assert second_moment_p(residuals) > FALSE_ALARM
+def test_what_was_drawn_is_what_was_recorded(mechanism, unit, least=4000):
+    residuals, _ = residuals_of(mechanism, unit=unit, least=least)
+    assert second_moment_p(residuals) > LEVEL
     together = np.concatenate(residuals)
     # The mean as well: noise that is clipped, or added to some cells only, is not centred or wide.
-    assert 2 * norm.sf(abs(together.sum()) / sqrt(together.size)) > FALSE_ALARM
+    assert 2 * norm.sf(abs(together.sum()) / sqrt(together.size)) > LEVEL
     # And the share beyond two sigma, which a wrong law of the right width would miss.
     beyond, share = (np.abs(together) > 2).sum(), 2 * norm.sf(2)
     spread = sqrt(together.size * share * (1 - share))
@@ -94,7 +96,7 @@ def test_the_scale_test_finds_a_fifth():
     """Power: noise at 80 % or 125 % of its scale is refused."""
     residuals, _ = residuals_of("independent")
     for factor in (0.8, 1.25):
-        assert second_moment_p([r * factor for r in residuals]) < FALSE_ALARM
+        assert second_moment_p([r * factor for r in residuals]) < LEVEL
 
 
 @pytest.mark.parametrize("backend", ["opendp", "keyed"])
@@ -106,12 +108,12 @@ def test_no_two_releases_share_their_noise(backend):
         size = min(one.size, two.size)
         same += float(one[:size] @ two[:size])
         different += size
-    assert 2 * norm.sf(abs(same) / sqrt(different)) > FALSE_ALARM
+    assert 2 * norm.sf(abs(same) / sqrt(different)) > LEVEL
     # Runs repeat the same questions: neither may their answers' noise repeat.
     period = len(SIZES)
     same = sum(float(r @ s) for r, s in zip(residuals, residuals[period:], strict=False))
     size = sum(r.size for r in residuals[period:])
-    assert 2 * norm.sf(abs(same) / sqrt(size)) > FALSE_ALARM
+    assert 2 * norm.sf(abs(same) / sqrt(size)) > LEVEL
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)

@@ -29,19 +29,28 @@ def audited(attack, runs):
 
 
 @pytest.mark.parametrize(
-    ("attack", "runs", "share"),
+    ("attack", "runs", "share", "audits"),
     [
-        (TrainingAttack(4.0, DELTA), 5000, 0.6),
-        (TrainingAttack(4.0, DELTA, steps=4, remember=True), 2000, 0.4),
-        (SampledStepAttack(4.0, DELTA), 5000, 0.1),
+        (TrainingAttack(4.0, DELTA), 5000, 0.6, 1),
+        (TrainingAttack(4.0, DELTA, steps=4, remember=True), 2000, 0.4, 1),
+        (SampledStepAttack(4.0, DELTA), 5000, 0.1, 4),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_claims_hold_and_the_attack_is_no_formality(attack, runs, share):
-    line = audited(attack, runs)
-    assert line.holds
-    assert share * line.ceiling <= line.lower_bound
-    assert line.ceiling == pytest.approx(line.claimed_epsilon, rel=1e-3)
+def test_claims_hold_and_the_attack_is_no_formality(attack, runs, share, audits):
+    """Every line holds, and the best one proves its share.
+
+    One audit of a sampled step proves less than its share once in ninety times; four of them, all
+    of them less, with probability 1.4e-8. A further one runs only where none before proved enough.
+    """
+
+    def proves_its_share():
+        line = audited(attack, runs)
+        assert line.holds
+        assert line.ceiling == pytest.approx(line.claimed_epsilon, rel=1e-3)
+        return share * line.ceiling <= line.lower_bound
+
+    assert any(proves_its_share() for _ in range(audits))
 
 
 @pytest.mark.parametrize("remember", [False, True])
@@ -96,8 +105,13 @@ def test_one_run_tells_canaries_apart_where_there_is_hardly_any_noise(monkeypatc
     assert not line.holds
 
 
-def test_an_attack_needs_little_memory():
+def test_an_attack_needs_little_memory(monkeypatch):
     """All of the training attacks, with an eighth of a gigabyte to what the libraries take."""
+    # The libraries are loaded by attacks so small that they take next to nothing themselves.
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "CANARIES", 20)
+        audited(TrainingAttack(1.0, DELTA, remember=True), 10)
+        audited(OneTrainingAttack(1.0, DELTA, steps=1), 20)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for attack, runs in (
         (TrainingAttack(1.0, DELTA, steps=8, remember=True), 1000),

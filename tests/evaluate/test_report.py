@@ -227,8 +227,9 @@ def test_the_public_edition_holds_no_real_figure(statement):
     for one, two in ((with_real.html(), without.html()), (with_real.to_json(), without.to_json())):
         strip = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\+00:00)?"
         assert re.sub(strip, "", one) == re.sub(strip, "", two)
-        assert "8777" not in one
-        assert "8,777" not in one
+        figures = re.sub(r"[0-9a-f]{64}", "", one)  # The ledger's hashes may hold any digits.
+        assert "8777" not in figures
+        assert "8,777" not in figures
     full = build(sentinels(), synthetic, MIXED, statement=statement, quick=True)
     assert "8,777" in full.html()
     assert "8777" in full.to_json()
@@ -312,7 +313,7 @@ def test_quick_reports_do_not_import_scikit_learn():
         "e.build(mixed(50), mixed(50, 1), MIXED, quick=True).html();"
         "assert 'sklearn' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_without_a_statement_nothing_is_promised():

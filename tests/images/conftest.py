@@ -1,4 +1,4 @@
-"""Digits, few and small; the toy method among the known ones."""
+"""Digits, few and small; the toy method among the known ones; an engine that rounds alike."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def toys(monkeypatch):
     monkeypatch.setitem(sys.modules, "mezzotint.images.toy", toy)
     monkeypatch.setitem(generator.KINDS, "toy", "toy:ToyGenerator")
     monkeypatch.setitem(registry.METHODS, "class-gaussians", "toy:Toy")
+
+
+@pytest.fixture
+def same_methods(monkeypatch):
+    """Timings pick the engine's methods, and methods round differently."""
+    monkeypatch.setattr("mezzotint.images.dpsgd.training.tune", lambda *_: {})
 
 
 def made_up(n: int = 60, classes: int = 3, size: int = 8, channels: int = 1, seed: int = 0):

@@ -34,8 +34,10 @@ def start(ledger: Path, folder: Path, out: Path) -> subprocess.Popen[bytes]:
 
 
 def step_of(folder: Path) -> int:
-    index = folder / "checkpoint.json"
-    return json.loads(index.read_text())["step"] if index.exists() else -1
+    try:
+        return json.loads((folder / "checkpoint.json").read_text())["step"]
+    except FileNotFoundError:  # A training that ends clears it, at any moment.
+        return -1
 
 
 def killed_until_done(tmp_path: Path, kills: int, wait) -> Path:

@@ -178,6 +178,7 @@ def per_row(model, records, draws):
     ],
 )
 def test_losses_that_mix_records_are_refused_before_anything_is_read(bad, words: str):
+    torch.manual_seed(0)  # Some weights, one in 1,500, hide what a loss mixes.
     event = SubsampledGaussian(1.0, rate=0.5, steps=2)
     with pytest.raises(ParameterError, match=words):
         PrivateTraining(

@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from mezzotint.privacy.ledger import Ledger
 
 ROOT = Path(__file__).parents[3]
+PATIENCE = 600
+"""Seconds that a process may take: about fifteen are usual."""
 
 
 def free_port() -> int:
@@ -22,11 +24,9 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def trained(
-    tmp_path: Path, processes: int, name: str, folder: str = "-"
-) -> dict[str, torch.Tensor]:
-    port, out = free_port(), tmp_path / name
-    started = []
+def ended(command: list[str], processes: int) -> tuple[list[int], str]:
+    """What the processes return, and what the first one complained of; the others end with it."""
+    port, started = free_port(), []
     for rank in range(processes):
         environment = {
             **os.environ,
@@ -36,10 +36,33 @@ def trained(
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
-        command = [sys.executable, "-m", "tests.images.dpsgd.resumable"]
-        command += [str(tmp_path / "l.db"), folder, str(out)]
-        started.append(subprocess.Popen(command, cwd=ROOT, env=environment))
-    assert [process.wait() for process in started] == [0] * processes
+        heard = None if rank else subprocess.PIPE
+        started.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stderr=heard, text=True)
+        )
+    try:
+        _, complaint = started[0].communicate(timeout=PATIENCE)
+        for process in started[1:]:
+            if started[0].returncode == 0:
+                process.wait(timeout=PATIENCE)
+    finally:
+        for process in started:
+            process.kill()
+    return [process.wait() for process in started], complaint
+
+
+def trained(
+    tmp_path: Path, processes: int, name: str, folder: str = "-"
+) -> dict[str, torch.Tensor]:
+    """Somebody else may take a free port before the first process does: then with another one."""
+    out = tmp_path / name
+    command = [sys.executable, "-m", "tests.images.dpsgd.resumable"]
+    command += [str(tmp_path / "l.db"), folder, str(out)]
+    for _ in range(5):
+        codes, complaint = ended(command, processes)
+        if "EADDRINUSE" not in complaint:
+            break
+    assert codes == [0] * processes, complaint
     return load_file(out)
 
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.images.data import ImageData, ImageFacts
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import l2_bound
 from mezzotint.images.latent_diffusion import LatentDiffusion
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
-from mezzotint.images.latent_diffusion.frequencies import Frequencies
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
 from mezzotint.images.latent_diffusion.latents import Latents, shrunk
 from mezzotint.images.latent_diffusion.method import public_clip
@@ -200,7 +200,7 @@ def test_the_clip_is_public():
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3)])
-def test_from_images_to_images(tmp_path, shape):
+def test_from_images_to_images(tmp_path, shape, same_methods):
     """Two fits of one request are one: the same model, spent once; and the file gives it back."""
     data = pictures(600, shape)
     ledger = tmp_path / "l.db"

@@ -41,12 +41,6 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def same_methods(monkeypatch):
-    """Timings pick the engine's methods, and methods round differently."""
-    monkeypatch.setattr("mezzotint.images.dpsgd.training.tune", lambda *_: {})
-
-
 @pytest.fixture(scope="module")
 def released():
     """One-shot releases of striped images."""

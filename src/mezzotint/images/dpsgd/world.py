@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ class World:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls(device=device)
         if not torch.distributed.is_initialized():
+            # Loaded later, by the first optimiser, its functions would hold the group as a default
+            # argument, whose threads then outlive it and may abort the process as it ends.
+            import_module("torch.distributed.nn")
             torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
         return cls(rank, size, device)
