@@ -11,7 +11,6 @@ from mezzotint.errors import ParameterError
 from mezzotint.images.class_gaussians import ClassGaussians
 from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.dp_merf import DpMerf
-from mezzotint.images.sinkhorn import DpSinkhorn
 from mezzotint.images.oneshot import MezzotintImages
 from mezzotint.images.oneshot.generator import OneShotGenerator
 from mezzotint.images.oneshot.judge import Judge
@@ -19,6 +18,7 @@ from mezzotint.images.oneshot.releases import release_all
 from mezzotint.images.oneshot.scattering import Scattering
 from mezzotint.images.oneshot.training import train
 from mezzotint.images.reading import read_images
+from mezzotint.images.sinkhorn import DpSinkhorn
 from mezzotint.images.work import Work
 from mezzotint.privacy.accounting import Budget
 from mezzotint.privacy.events import Gaussian
