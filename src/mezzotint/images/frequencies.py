@@ -1,7 +1,7 @@
 """A public frame for images: the low frequencies of the discrete cosine transform.
 
-It is the data-independent half of the encoder: an isometry from pictures that hold nothing finer,
-and a projection of all others. Nothing about it depends on the data.
+An isometry from pictures that hold nothing finer, and a projection of all others. Nothing about it
+depends on the data: it is the half of an encoder that costs no privacy.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ class Frequencies:
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Floats (n, size) to images (n, h, w, c), clipped to 0 to 1."""
+        return self.pictures(codes).clip(0.0, 1.0)
+
+    def pictures(self, codes: np.ndarray) -> np.ndarray:
+        """What has these codes and no finer frequencies, as floats (n, h, w, c): not clipped."""
         rows, columns = self._bases()
         grid = codes.reshape(-1, self.shape[2], self.side, self.side)
-        images = np.einsum("ncij,ih,jw->nhwc", grid, rows, columns, optimize=True)
-        return images.clip(0.0, 1.0)
+        return np.einsum("ncij,ih,jw->nhwc", grid, rows, columns, optimize=True)
 
     def axes(self) -> np.ndarray:
         """Codes as a matrix product: float64 (h * w * c, size), orthonormal columns."""
-        height, width, channels = self.shape
-        rows, columns = self._bases()
-        axes = np.einsum("ih,jw,cd->hwdcij", rows, columns, np.eye(channels))
-        return axes.reshape(height * width * channels, self.size)
+        return self.pictures(np.eye(self.size)).reshape(self.size, -1).T
 
     def _bases(self) -> tuple[np.ndarray, np.ndarray]:
         return cosines(self.side, self.shape[0]), cosines(self.side, self.shape[1])

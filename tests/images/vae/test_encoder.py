@@ -71,7 +71,7 @@ def test_the_frame_is_an_isometry_from_what_it_holds(shape):
     rng = np.random.default_rng(0)
     frame = Frame.of(ImageFacts(*shape, ("a", "b")))
     rows = rng.normal(size=(5, frame.size))
-    images = frame.decode(rows)
+    images = frame.pictures(rows)
     assert images.shape == (5, *shape)
     assert np.allclose(np.square(images).sum(axis=(1, 2, 3)), np.square(rows).sum(axis=1))
     assert np.allclose(frame.encode(images), rows)

@@ -158,7 +158,6 @@ class DpSinkhorn(ImageMethod):
         source = private_noise.training(run.training(0, self.steps(facts)[0]))
         draws = torch.Generator().manual_seed(work.seed)
         frame = self._frame(facts)
-        axes = torch.from_numpy(frame.axes())
         clip = self.clip * facts.pixels**0.5
         expected = expected_batch(facts, self.batch)
         classes, each = len(facts.classes), self._each(facts)
@@ -200,9 +199,9 @@ class DpSinkhorn(ImageMethod):
             gradient = towards / expected - away * (weights / others.shape[1])[:, None, None]
             # A class is not learnt the later for being rare, up to where noise would be all.
             gradient /= (classes * weights).clamp(min=_RAREST)[:, None, None]
-            pixels = (gradient.flatten(0, 1) @ axes.T).float()
+            pixels = torch.from_numpy(frame.pictures(gradient.numpy())).float()
             optimiser.zero_grad()
-            images.backward(pixels.reshape(len(labels), *facts.shape).movedim(3, 1))
+            images.backward(pixels.movedim(3, 1))
             optimiser.step()
             follow(average, decoder, step, _AVERAGE)
             lately = [*lately[1:], points]

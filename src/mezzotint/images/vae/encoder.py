@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mezzotint.images.cosines import cosines
 from mezzotint.images.data import ImageFacts
+from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import BALL, chunks, into_ball, product, rounded
 from mezzotint.privacy import noise
 from mezzotint.privacy.run import Run
@@ -31,27 +31,13 @@ MOMENTS_L2 = 2 * _DIAGONAL * BALL**2
 CODES_L2 = 2 * BALL * CODE_STEPS
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Low frequencies of every channel, lowest first. Public.
-
-    Attributes:
-        shape: height, width, channels of the images.
-        side: how many frequencies in each direction.
-    """
-
-    shape: tuple[int, int, int]
-    side: int
+class Frame(Frequencies):
+    """Low frequencies of every channel, lowest first. Public."""
 
     @classmethod
     def of(cls, facts: ImageFacts) -> Frame:
         """As fine as moments of all pairs of frequencies allow."""
         return cls(facts.shape, min(_SIDES[facts.channels], facts.height, facts.width))
-
-    @property
-    def size(self) -> int:
-        """How many numbers describe an image."""
-        return self.side * self.side * self.shape[2]
 
     @property
     def radius(self) -> float:
@@ -60,29 +46,21 @@ class Frame:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """uint8 images, or floats of 0 to 1, to float64 rows; no two get farther apart."""
-        down, across = self._bases()
-        scaled = x / 255.0 if x.dtype == np.uint8 else x
-        grid = np.einsum("nhwc,ih,jw->nijc", scaled, down, across, optimize=True)
-        return grid.reshape(len(x), self.size)[:, self._order()]
+        return super().encode(x)[:, self._order()]
 
     def whole(self, x: np.ndarray) -> np.ndarray:
         """Images as rows of whole numbers of norm at most `BALL`, which stands for `radius`."""
         return into_ball(self.encode(x), self.radius)
 
-    def decode(self, rows: np.ndarray) -> np.ndarray:
-        """The inverse: floats, not clipped."""
-        down, across = self._bases()
-        grid = np.empty((len(rows), self.size))
-        grid[:, self._order()] = rows
-        grid = grid.reshape(len(rows), self.side, self.side, self.shape[2])
-        return np.einsum("nijc,ih,jw->nhwc", grid, down, across, optimize=True)
-
-    def _bases(self) -> tuple[np.ndarray, np.ndarray]:
-        return cosines(self.side, self.shape[0]), cosines(self.side, self.shape[1])
+    def pictures(self, codes: np.ndarray) -> np.ndarray:
+        """The inverse, as floats: not clipped."""
+        grid = np.empty((len(codes), self.size))
+        grid[:, self._order()] = codes
+        return super().pictures(grid)
 
     def _order(self) -> np.ndarray:
-        places = np.add.outer(np.arange(self.side), np.arange(self.side))
-        return np.argsort(np.repeat(places.ravel(), self.shape[2]), kind="stable")
+        channel, down, across = np.indices((self.shape[2], self.side, self.side)).reshape(3, -1)
+        return np.lexsort((channel, across, down, down + across))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class VaeGenerator:
         rows = w["centre"] + forward(w, codes)
         rows = rows + rng.standard_normal((len(labels), w["texture"].shape[1])) @ w["texture"].T
         images = Frame(self.facts.shape, self.side).decode(rows)
-        return np.rint(images.clip(0.0, 1.0) * 255).astype(np.uint8)
+        return np.rint(images * 255).astype(np.uint8)
 
     def config(self) -> Mapping[str, Any]:
         """See `Generator`."""

@@ -90,7 +90,7 @@ def train(  # noqa: PLR0917 - one call
     """
     torch_rng = torch.Generator().manual_seed(work.seed)
     numpy_rng = np.random.default_rng(work.seed)
-    centre = frame.decode(moments.mean[None])[0]
+    centre = frame.pictures(moments.mean[None])[0]
     encoder, decoder = _encoder(frame, latent, torch_rng), _decoder(frame, latent, torch_rng)
     _project(encoder, frame, exactly=False)
     _project(decoder, frame, exactly=False)
@@ -99,7 +99,7 @@ def train(  # noqa: PLR0917 - one call
     root = moments.directions * np.sqrt(moments.values)
     for step in range(steps):
         rows = numpy_rng.standard_normal((_BATCH, frame.size)) @ root.T
-        images = torch.from_numpy(frame.decode(rows)).float().permute(0, 3, 1, 2)
+        images = torch.from_numpy(frame.pictures(rows)).float().permute(0, 3, 1, 2)
         codes = encoder(images)
         radius = codes.square().sum(1).mean().sqrt()
         noise = torch.randn(codes.shape, generator=torch_rng) * relative_noise * radius
@@ -121,7 +121,7 @@ def train(  # noqa: PLR0917 - one call
     _project(decoder, frame, exactly=True)
     trained = NetworkEncoder(encoder.eval(), centre, network_constant(encoder_norms), 1.0)
     rows = numpy_rng.standard_normal((2000, frame.size)) @ root.T
-    codes = trained.codes(frame.decode(rows) + centre)
+    codes = trained.codes(frame.pictures(rows) + centre)
     radius = float(np.sqrt(np.square(codes).sum(1).mean()))
     layers = tuple(
         (_array(layer.weight), _array(layer.bias))
