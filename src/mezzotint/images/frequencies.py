@@ -11,10 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mezzotint.images.cosines import cosines
-from mezzotint.images.data import ImageFacts
-
-_SIDES = {1: 12, 3: 8}
-_MOST_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -28,19 +24,6 @@ class Frequencies:
 
     shape: tuple[int, int, int]
     side: int
-
-    @classmethod
-    def of(cls, facts: ImageFacts) -> Frequencies:
-        """As fine as the shape and the number of classes allow.
-
-        The moments of all classes are released as one vector; with very many classes fewer
-        frequencies keep it within bounds.
-        """
-        side = min(_SIDES[facts.channels], facts.height, facts.width)
-        classes = len(facts.classes)
-        while side > 2 and classes * (side * side * facts.channels) ** 2 // 2 > _MOST_NUMBERS:
-            side -= 1
-        return cls(facts.shape, side)
 
     @property
     def size(self) -> int:

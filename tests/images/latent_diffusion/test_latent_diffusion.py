@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.images.data import ImageData, ImageFacts
-from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import l2_bound
 from mezzotint.images.latent_diffusion import LatentDiffusion
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
@@ -20,6 +19,7 @@ from mezzotint.images.latent_diffusion.moments import (
     Moments,
     blocks,
     bound,
+    frame_of,
     integer_sums,
     moments,
 )
@@ -44,13 +44,13 @@ def pictures(n: int, shape=(8, 8, 1), classes: int = 3, seed: int = 0) -> ImageD
 
 def latents_of(data: ImageData, k: int = 6) -> Latents:
     """Without noise."""
-    frame = Frequencies.of(data.facts)
+    frame = frame_of(data.facts)
     return Latents.of(exact_moments(data), frame, k)
 
 
 def exact_moments(data: ImageData) -> Moments:
     """Without noise."""
-    frame = Frequencies.of(data.facts)
+    frame = frame_of(data.facts)
     noised = [total.astype(np.float64) for total in integer_sums(data, frame)]
     return moments(noised, 0.0, frame)
 
@@ -58,7 +58,7 @@ def exact_moments(data: ImageData) -> Moments:
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (12, 9, 3), (64, 64, 3)])
 def test_the_frame_is_an_orthonormal_projection(shape):
     facts = ImageFacts(*shape, ("a", "b"))
-    frame = Frequencies.of(facts)
+    frame = frame_of(facts)
     x = np.random.default_rng(1).random((5, *shape))
     codes = frame.encode(x)
     assert codes.shape == (5, frame.size)
@@ -72,7 +72,7 @@ def test_the_frame_is_an_orthonormal_projection(shape):
 
 def test_many_classes_take_fewer_frequencies():
     facts = ImageFacts(32, 32, 3, tuple(map(str, range(1000))))
-    assert sum(block.size for block in blocks(Frequencies.of(facts), 1000)) < 1 << 24
+    assert sum(block.size for block in blocks(frame_of(facts), 1000)) < 1 << 24
 
 
 @settings(max_examples=200, deadline=None)
@@ -93,7 +93,7 @@ def test_one_image_changes_the_sums_by_at_most_the_bound(shape, look, label, see
         "stripes": 255 * (np.arange(shape[0])[:, None, None] % 2) * np.ones(shape),
     }[look].astype(np.uint8)
     others = pictures(40, shape, seed=seed % 100)
-    frame = Frequencies.of(others.facts)
+    frame = frame_of(others.facts)
     more = with_record(others, int(rng.integers(41)), image, label)
     with_it, without = integer_sums(more, frame), integer_sums(others, frame)
     difference = [a - b for a, b in zip(with_it, without, strict=True)]
@@ -102,7 +102,7 @@ def test_one_image_changes_the_sums_by_at_most_the_bound(shape, look, label, see
 
 def test_without_noise_the_moments_are_the_classes_own():
     data = pictures(900)
-    frame, found = Frequencies.of(data.facts), exact_moments(data)
+    frame, found = frame_of(data.facts), exact_moments(data)
     codes = frame.encode(data.x)
     assert np.linalg.norm(codes, axis=1).max() < bound(frame)  # nothing was clipped
     for label in range(3):

@@ -21,12 +21,17 @@ from mezzotint.images.dpsgd import (
     settings_digest,
     train,
 )
-from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import release
 from mezzotint.images.latent_diffusion.denoiser import Denoiser, Gaussians, Network
 from mezzotint.images.latent_diffusion.generator import DiffusionGenerator
 from mezzotint.images.latent_diffusion.latents import Latents
-from mezzotint.images.latent_diffusion.moments import Moments, blocks, integer_sums, moments
+from mezzotint.images.latent_diffusion.moments import (
+    Moments,
+    blocks,
+    frame_of,
+    integer_sums,
+    moments,
+)
 from mezzotint.images.latent_diffusion.teaching import taught
 from mezzotint.images.method import DEFAULT_DELTA, ImageMethod, Trained
 from mezzotint.images.oneshot.judge import Judge
@@ -170,7 +175,7 @@ class LatentDiffusion(ImageMethod):
         Sensitivity: `integers.l2_bound` of each release's blocks, and the clip of the training.
         Private and public: the data is private; the result is public.
         """
-        frame, classes = Frequencies.of(facts), len(facts.classes)
+        frame, classes = frame_of(facts), len(facts.classes)
         about, sigmas = self.steps(facts), _multipliers(programme)
         work.progress("measuring", 0.0)
         noised = release(run, 0, about[0], blocks(frame, classes), integer_sums(data, frame))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mezzotint.images.data import ImageData
+from mezzotint.images.data import ImageData, ImageFacts
 from mezzotint.images.frequencies import Frequencies
 from mezzotint.images.integers import UNIT, Block, l2_bound, symmetric
 from mezzotint.images.oneshot.canvas import Canvas
@@ -22,6 +22,8 @@ from mezzotint.images.oneshot.gaussians import (
     class_moment_sums,
 )
 
+_SIDES = {1: 12, 3: 8}
+_MOST_NUMBERS = 1 << 22
 _CLIP = 0.45
 _GREY = 0.25
 
@@ -41,6 +43,19 @@ class Moments:
     means: np.ndarray
     covariances: np.ndarray
     noise: np.ndarray
+
+
+def frame_of(facts: ImageFacts) -> Frequencies:
+    """As fine as the shape and the number of classes allow.
+
+    The moments of all classes are released as one vector; with very many classes fewer
+    frequencies keep it within bounds.
+    """
+    side = min(_SIDES[facts.channels], facts.height, facts.width)
+    classes = len(facts.classes)
+    while side > 2 and classes * (side * side * facts.channels) ** 2 // 2 > _MOST_NUMBERS:
+        side -= 1
+    return Frequencies(facts.shape, side)
 
 
 def bound(frame: Frequencies) -> float:
